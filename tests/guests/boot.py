@@ -1,0 +1,79 @@
+"""Boots a tiny guest as dom0 of a hypervisor in QEMU and reads its lines."""
+
+import os
+import pathlib
+import re
+import selectors
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ORACLE_DIR = ROOT / "tests" / "oracle"
+ORACLE_XEN = ROOT / "build" / "oracle" / "xen"
+
+# Settings that differ from the usual 1 CPU, 512 MiB and "seed=1" argument.
+SETTINGS = {
+    "start": {"args": "alpha beta=2"},
+    "start-page": {"args": "alpha beta=2"},
+    "start-p2m": {"args": "alpha beta=2"},
+    "smp": {"cpus": 2},
+}
+
+HV_OPTIONS = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all dom0_mem=128M"
+# Lines of the hypervisor that no guest may cause.
+COMPLAINT = re.compile(r"\(HV\).*(WARN|ASSERT|PANIC|BUG|panic|assertion)")
+END = re.compile(r"^DONE\b", re.M)
+HALTED = re.compile(r"\((HV|XEN)\).*(halt|power)", re.I)
+
+
+def names():
+    """All guests that exist as sources or variants, restricted by GUEST=a,b."""
+    found = sorted(p.stem for p in (ROOT / "guests").glob("*.c")) + ["start-page", "start-p2m"]
+    wanted = [n for n in os.environ.get("GUEST", "").replace(",", " ").split() if n]
+    return sorted(n for n in found if not wanted or n in wanted)
+
+
+def qemu_command(hypervisor, name):
+    settings = SETTINGS.get(name, {})
+    image = ROOT / "build" / "guests" / name
+    return [
+        os.environ.get("QEMU", "qemu-system-x86_64"),
+        "-kernel", str(hypervisor),
+        "-initrd", f"{image} {settings.get('args', 'seed=1')}",
+        "-append", HV_OPTIONS + " " + settings.get("hv", ""),
+        "-m", "512", "-smp", str(settings.get("cpus", 1)),
+        "-cpu", os.environ.get("QEMU_CPU", "max,-smap,-xsave"),
+        "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio",
+    ]
+
+
+def boot(hypervisor, name):
+    """Returns the serial output.  Ends when QEMU does, some seconds after DONE, or at the time limit."""
+    limit = float(os.environ.get("GUEST_TIMEOUT", SETTINGS.get(name, {}).get("timeout", 120)))
+    process = subprocess.Popen(qemu_command(hypervisor, name), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    selector = selectors.DefaultSelector()
+    selector.register(process.stdout, selectors.EVENT_READ)
+    deadline, output, done = time.monotonic() + limit, b"", False
+    try:
+        while time.monotonic() < deadline:
+            if not selector.select(min(1.0, max(0.0, deadline - time.monotonic()))):
+                continue
+            chunk = os.read(process.stdout.fileno(), 65536)
+            if not chunk:
+                break
+            output += chunk
+            text = output.decode("latin-1")
+            if not done and END.search(text):
+                done, deadline = True, min(deadline, time.monotonic() + 5)
+            if done and HALTED.search(text, END.search(text).end()):
+                break
+    finally:
+        process.kill()
+        process.wait()
+    return output.decode("latin-1").replace("\r", "")
+
+
+def test_lines(output):
+    """The TEST lines, without what the console may have put in front of them."""
+    return [m.group(0) for m in re.finditer(r"TEST [^\n]*|FAILED [^\n]*|UNEXPECTED [^\n]*", output)]

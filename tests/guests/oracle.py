@@ -1,0 +1,59 @@
+"""Reads, compares and writes tests/oracle/NAME.txt.
+
+The file holds the lines the guest printed on Debian's Xen 4.17.  After a line
+"## allowed" come differences that are explained: comment lines, then
+"TEST name: text" lines that are accepted in place of the recorded line of that name, or
+"TEST name: *" for any text.
+"""
+
+import pathlib
+
+from boot import ORACLE_DIR
+
+MARK = "## allowed"
+
+
+def path(name):
+    return ORACLE_DIR / f"{name}.txt"
+
+
+def load(name):
+    """(recorded lines, allowed lines, raw text of the allowed part)."""
+    file = path(name)
+    if not file.exists():
+        return [], [], ""
+    recorded, _, rest = file.read_text().partition(MARK)
+    lines = [l for l in recorded.splitlines() if l and not l.startswith("#")]
+    allowed = [l for l in rest.splitlines() if l.startswith("TEST ")]
+    return lines, allowed, MARK + rest if rest else ""
+
+
+def key(line):
+    return line.split(": ", 1)[0]
+
+
+def differences(name, lines):
+    """Texts of what differs between the lines a guest printed and the recorded ones."""
+    recorded, allowed, _ = load(name)
+    found, expected = {}, {}
+    problems = []
+    for line in lines:
+        if key(line) in found:
+            problems.append(f"printed twice: {line}")
+        found[key(line)] = line
+    for line in recorded:
+        expected[key(line)] = line
+        seen = found.get(key(line))
+        if seen == line:
+            continue
+        if seen is not None and (seen in allowed or key(line) + ": *" in allowed):
+            continue
+        problems.append(f"expected {line}\n     got {seen if seen else 'nothing'}")
+    problems += [f"not in the record: {l}" for l in lines if key(l) not in expected]
+    return problems
+
+
+def store(name, lines):
+    _, _, rest = load(name)
+    head = f"# Recorded from Debian's Xen 4.17 by `make oracle`: guests/{name}\n"
+    path(name).write_text(head + "\n".join(lines) + "\n" + rest)

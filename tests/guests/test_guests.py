@@ -1,0 +1,26 @@
+"""Each tiny guest boots as dom0, prints what it observed, and that is what Debian's Xen showed."""
+
+import os
+import pathlib
+
+import pytest
+
+import boot
+import oracle
+
+HYPERVISOR = pathlib.Path(os.environ.get("HYPERVISOR", boot.ROOT / "build" / "hospes"))
+
+
+@pytest.mark.parametrize("name", boot.names())
+def test_guest(name):
+    assert HYPERVISOR.exists(), f"{HYPERVISOR} is not built"
+    assert oracle.path(name).exists(), f"no record of {name}: run `make oracle GUEST={name}`"
+    output = boot.boot(HYPERVISOR, name)
+    log = boot.ROOT / "build" / "results" / f"guest-{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(output)
+    problems = oracle.differences(name, boot.test_lines(output))
+    problems += [f"complaint: {l}" for l in output.splitlines() if boot.COMPLAINT.search(l)]
+    if not boot.END.search(output):
+        problems.append("never said DONE; end of output:\n" + output[-2000:])
+    assert not problems, "\n".join(problems)
