@@ -1,0 +1,135 @@
+/*
+ * Domains and their vCPUs.
+ *
+ * Life of a domain: created (paused, not reachable by guests) - built -
+ * running - dying (teardown, preemptible) - dead (last reference frees it).
+ * References: domain_find() and domain_get() take one, domain_put() drops it.
+ */
+#ifndef DOMAIN_DOMAIN_H
+#define DOMAIN_DOMAIN_H
+
+#include <base/types.h>
+#include <base/compiler.h>
+#include <base/spinlock.h>
+#include <cpu/cpu_info.h>
+#include <cpu/smp.h>
+#include <event/state.h>
+#include <irq/state.h>
+#include <mm/state.h>
+#include <pv/state.h>
+#include <sched/state.h>
+#include <time/state.h>
+#include <xen/xen.h>
+
+#define MAX_VCPUS_PER_DOMAIN 8192 /* 4.17's limit for PV with the FIFO ABI; created on demand */
+
+struct grant_table;
+struct fpu_state;
+
+struct vcpu {
+    struct cpu_user_regs regs; /* while it is not running (else guest_regs() of its CPU) */
+    uint64_t cr3;              /* value to load to run it: kernel or user tables by pv.kernel_mode */
+    struct domain *domain;
+    uint32_t id;
+    uint32_t processor;        /* CPU it runs or ran on last; changes under the run queue's lock */
+    bool is_initialised;       /* has a context: VCPUOP_initialise was done */
+    vcpu_info_t *vcpu_info;    /* in shared_info, or registered, or dummy_vcpu_info; mapped in the VMM */
+    struct page_info *vcpu_info_page; /* reference held while registered elsewhere, else NULL */
+    struct fpu_state *fpu;
+    cpumask_t dirty_cpu;       /* CPU whose TLB may hold its entries: at most one, set while running there */
+    struct sched_vcpu sched;
+    struct evtchn_vcpu events;
+    struct time_vcpu time;
+    struct pv_vcpu pv;
+    struct mm_vcpu mm;
+};
+
+enum domain_dying { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
+
+struct domain {
+    domid_t id;
+    uint32_t refcount;
+    spinlock_t lock;           /* LOCK_DOMAIN */
+    struct domain *next;       /* in order of id; LOCK_DOMLIST */
+    uint32_t max_vcpus;
+    struct vcpu **vcpu;        /* max_vcpus entries, NULL where not created */
+    bool is_privileged;        /* may use control interfaces: dom0 */
+    bool is_hardware;          /* owns the machine's devices: dom0 */
+    bool is_idle;
+    enum domain_dying dying;
+    bool is_shut_down, is_shutting_down;
+    uint32_t shutdown_code;
+    uint32_t pause_count;      /* any reason; nonzero: no vCPU runs */
+    uint32_t controller_pause_count; /* pauses by XEN_DOMCTL_pausedomain */
+    bool creation_finished;
+    xen_domain_handle_t handle;
+    uint32_t ssidref;
+    shared_info_t *shared_info; /* VMM page shared writable with the domain */
+    uint32_t vm_assist;        /* bit n: VMASST_TYPE n is on */
+    cpumask_t dirty_cpumask;   /* CPUs whose TLB may hold this domain's entries */
+    struct mm_domain mm;
+    struct evtchn_domain events;
+    struct sched_domain sched;
+    struct time_domain time;
+    struct pv_domain pv;
+    struct pirq_domain irq;
+    struct grant_table *grant;
+};
+
+extern struct domain *dom0;
+
+/* The vCPU's registers, wherever they are now: v is current, or not running. */
+static inline struct cpu_user_regs *vcpu_regs(struct vcpu *v)
+{
+    return v == current ? guest_regs() : &v->regs;
+}
+
+#define for_each_vcpu(d, v)                                                                                  \
+    for (uint32_t _i = 0; _i < (d)->max_vcpus; _i++)                                                         \
+        if (((v) = (d)->vcpu[_i]) != NULL)
+
+/*
+ * Finds a living or dying domain and takes a reference; NULL if there is none.
+ * Takes LOCK_DOMLIST. DOMID_SELF is current's own domain.
+ */
+struct domain *domain_find(domid_t id);
+/* Without a reference: only while something else keeps it (an owner of a page that has references). */
+struct domain *domain_by_id(domid_t id);
+bool domain_get(struct domain *d) __must_check; /* false if it is already dead */
+void domain_put(struct domain *d);
+
+struct domain_config {
+    domid_t id;
+    uint32_t max_vcpus, max_evtchn_port, max_grant_frames, max_maptrack_frames;
+    bool privileged;
+    uint32_t ssidref;
+    xen_domain_handle_t handle;
+};
+/* A new domain without vCPUs or memory, one reference, pause_count 1. -EEXIST, -ENOMEM, -EINVAL. */
+int domain_create(const struct domain_config *config, struct domain **d);
+/* Creates vCPU id (< max_vcpus), down and without context. -ENOMEM, -EEXIST. */
+int vcpu_create(struct domain *d, uint32_t id, uint32_t cpu);
+/* The vCPU, or NULL if id is out of range or not created. Safe against any id. */
+struct vcpu *domain_vcpu(const struct domain *d, uint32_t id);
+
+/* Marks it dying and tears down what can be; 0, -ERESTART (call again), -EINVAL (dom0). */
+int domain_kill(struct domain *d);
+
+/*
+ * The guest is beyond repair or harmful: prints why (rate-limited), shuts the
+ * domain down with SHUTDOWN_crash. Returns; the vCPU will not run again. For
+ * dom0 the machine reboots or halts.
+ */
+void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
+/* SHUTDOWN_* of <xen/sched.h>; dom0's shutdown is the machine's. */
+void domain_shutdown(struct domain *d, uint32_t reason);
+void domain_resume(struct domain *d);
+
+/* Nested. pause waits until no vCPU of d runs (not for current's domain); the nosync form does not. */
+void domain_pause(struct domain *d);
+void domain_pause_nosync(struct domain *d);
+void domain_unpause(struct domain *d);
+void vcpu_pause(struct vcpu *v);
+void vcpu_unpause(struct vcpu *v);
+
+#endif

@@ -1,0 +1,39 @@
+/* Event channels: the guest's interrupts. */
+#ifndef EVENT_EVTCHN_H
+#define EVENT_EVTCHN_H
+
+#include <base/types.h>
+
+struct domain;
+struct vcpu;
+
+int evtchn_init(struct domain *d, uint32_t max_port);
+/* Closes every port; preemptible: 0 or -ERESTART. */
+int evtchn_destroy(struct domain *d);
+void evtchn_free(struct domain *d); /* memory, after the last reference */
+
+/* Raise; no effect if the VIRQ is not bound. Any context. */
+void send_guest_vcpu_virq(struct vcpu *v, uint32_t virq);
+void send_guest_global_virq(struct domain *d, uint32_t virq);
+/* To whichever domain owns a global VIRQ (VIRQ_CON_RING, VIRQ_DOM_EXC ...): dom0 unless delegated. */
+void send_global_virq(uint32_t virq);
+/* A physical interrupt's port; false if it could not be delivered (not bound). Any context. */
+bool send_guest_port(struct domain *d, uint32_t port);
+
+/* Sets evtchn_upcall_pending and kicks the vCPU. */
+void vcpu_mark_events_pending(struct vcpu *v);
+/* A vcpu_info moved to another place: keeps pending events. */
+bool evtchn_port_pending(struct domain *d, uint32_t port);
+bool evtchn_port_masked(struct domain *d, uint32_t port);
+
+/* EVTCHNOP_unmask on behalf of the VMM (PHYSDEVOP_eoi with auto-unmask). */
+int evtchn_unmask(struct domain *d, uint32_t port);
+
+static inline bool events_need_delivery(const void *vcpu_info)
+{
+    const uint8_t *vi = vcpu_info; /* upcall_pending, upcall_mask: <xen/xen.h> struct vcpu_info */
+
+    return vi[0] && !vi[1];
+}
+
+#endif

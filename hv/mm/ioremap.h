@@ -1,0 +1,13 @@
+/* Mappings in the VMM's own address space. */
+#ifndef MM_IOREMAP_H
+#define MM_IOREMAP_H
+
+#include <base/types.h>
+
+/* Maps device memory uncached, read-write; NULL if out of memory. Any alignment. */
+volatile void *ioremap(paddr_t pa, size_t len);
+/* Write-back, read-only view of firmware tables. NULL if out of memory. */
+const void *map_firmware(paddr_t pa, size_t len);
+void vunmap_range(const volatile void *va, size_t len);
+
+#endif

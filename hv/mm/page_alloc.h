@@ -1,0 +1,43 @@
+/*
+ * Frames and small objects. Frames come from a buddy allocator; each frame
+ * is scrubbed before another domain (or a caller that asked for zeroes) sees it.
+ */
+#ifndef MM_PAGE_ALLOC_H
+#define MM_PAGE_ALLOC_H
+
+#include <base/types.h>
+#include <mm/page.h>
+
+#define MAX_ORDER 18 /* 1 GiB */
+
+/* Flags for allocations. */
+#define ALLOC_BITS(n)   ((uint32_t)(n)&0xff) /* every address below 2^n; 0: anywhere */
+#define ALLOC_NO_REFCOUNT 0x100u             /* not counted against the domain's limit */
+#define ALLOC_NO_SCRUB  0x200u               /* contents may be left from the same domain: caller overwrites all */
+
+/*
+ * 2^order contiguous, aligned frames, from the top of memory down; NULL if
+ * there are none. d == NULL: the VMM's own (count 0, owner DOMID_INVALID).
+ * Otherwise the frames belong to d, each with PGC_ALLOCATED | count 1, on its
+ * page list and counted (NULL also when d is at max_pages or dying).
+ * Takes LOCK_PAGE_ALLOC and, with d, LOCK_PAGE_ALLOC_DOMAIN.
+ */
+struct page_info *alloc_frames(struct domain *d, unsigned int order, uint32_t flags);
+/* Gives back what alloc_frames(NULL, order) returned, or a domain's frames whose last reference is gone. */
+void free_frames(struct page_info *page, unsigned int order);
+/* Gives frames of d (allocated, count 1, off no list yet) to d; -E2BIG at its limit, -EINVAL if dying. */
+int assign_frames(struct domain *d, struct page_info *page, unsigned int order, uint32_t flags);
+
+/* Zeroed pages for the VMM itself, through the direct map. NULL if out of memory. */
+void *alloc_vmm_pages(unsigned int order);
+void free_vmm_pages(void *va, unsigned int order);
+
+uint64_t free_page_count(void); /* frames */
+
+/* Small objects: zeroed, 16-byte aligned (page-aligned from 4 KiB on). NULL if out of memory. */
+void *xzalloc_bytes(size_t size);
+void xfree(void *p);
+#define xzalloc(type)          ((type *)xzalloc_bytes(sizeof(type)))
+#define xzalloc_array(type, n) ((type *)xzalloc_bytes(sizeof(type) * (n)))
+
+#endif

@@ -1,0 +1,22 @@
+/* Memory-management state embedded in struct domain and struct vcpu. */
+#ifndef MM_STATE_H
+#define MM_STATE_H
+
+#include <base/spinlock.h>
+#include <base/types.h>
+#include <mm/page.h>
+
+struct mm_domain {
+    spinlock_t page_lock;    /* LOCK_PAGE_ALLOC_DOMAIN: pages, tot_pages, extra_pages */
+    struct page_list pages;  /* all frames owned, but VMM-shared ones */
+    uint64_t tot_pages;      /* frames on pages that count against max_pages */
+    uint64_t max_pages;
+    uint64_t extra_pages;
+    uint32_t relinquish_state; /* how far domain_relinquish_memory() got */
+};
+
+struct mm_vcpu {
+    struct domain *foreign;  /* target of foreign page-table operations in progress, referenced */
+};
+
+#endif
