@@ -1,7 +1,6 @@
 #include <lib/ctype.h>
 #include <lib/printf.h>
 #include <lib/string.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -277,7 +276,7 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list args)
 
     if (size)
         buf[out.len < size ? out.len : size - 1] = '\0';
-    return out.len > INT_MAX ? INT_MAX : (int)out.len;
+    return out.len > INT32_MAX ? INT32_MAX : (int)out.len;
 }
 
 int snprintf(char *buf, size_t size, const char *fmt, ...)
