@@ -1,0 +1,37 @@
+# Images and the emulated machine.
+#   make setup       installs the Debian packages all this needs (root or sudo)
+#   make dom0-image  dom0's disk, kernel, initial RAM disks
+#   make run         dom0 on this terminal; CPUS= MEM= KERNEL= INITRD= HYPERVISOR= QEMU= QEMU_CPU=
+
+CPUS ?= 2
+MEM ?= 2G
+QEMU ?= qemu-system-x86_64
+export QEMU QEMU_CPU QEMU_ACCEL HV_ARGS KERNEL_ARGS QEMU_ARGS
+
+IMAGE_FILES := $(addprefix $(BUILD)/,dom0.img vmlinuz vmlinux initrd initrd-stock busybox)
+TINY_INITRD := $(BUILD)/initrd-tiny.cpio.gz
+
+.PHONY: setup dom0-image run
+setup:
+	@host/setup
+
+# mkimage-dom0 decides by itself whether anything is to be done.
+dom0-image:
+	@host/mkimage-dom0 $(BUILD)
+	@$(MAKE) -s $(TINY_INITRD)
+
+$(IMAGE_FILES):
+	@host/mkimage-dom0 $(BUILD)
+
+$(TINY_INITRD): $(BUILD)/busybox host/mkimage-tiny $(wildcard host/tiny/*)
+	@host/mkimage-tiny $(BUILD)
+
+# Two commands in sequence: what setup installs is needed by the parts that follow.
+run: setup
+	@$(MAKE) --no-print-directory run-built
+
+.PHONY: run-built
+run-built: $(if $(HYPERVISOR),,$(BUILD)/hospes) dom0-image
+	@echo "Starting dom0: $(CPUS) CPUs, $(MEM) memory. Ctrl-A X leaves."
+	@BUILD=$(BUILD) HYPERVISOR=$(HYPERVISOR) KERNEL=$(KERNEL) INITRD=$(INITRD) CPUS=$(CPUS) MEM=$(MEM) \
+	    host/run-qemu $(QEMU_ARGS)
