@@ -7,15 +7,14 @@
 #ifndef CPU_CPU_INFO_H
 #define CPU_CPU_INFO_H
 
-#include <base/types.h>
-#include <base/compiler.h>
-
 /* Block of one CPU: guard pages, #DF, NMI, #MC stacks and the primary stack. */
 #define STACK_BLOCK_ORDER 4
-#define STACK_BLOCK_SIZE  (PAGE_SIZE << STACK_BLOCK_ORDER)
+#define STACK_BLOCK_SIZE  (4096 << STACK_BLOCK_ORDER)
 
-#ifndef __ASSEMBLY__
+#ifndef __ASSEMBLER__
 
+#include <base/types.h>
+#include <base/compiler.h>
 #include <xen/xen.h>
 
 struct vcpu;

@@ -10,7 +10,7 @@
 
 #ifndef HOSPES_UNIT_TEST
 
-#define DEFINE_PER_CPU(type, name)  __section(".bss.percpu") __typeof__(type) percpu_##name
+#define DEFINE_PER_CPU(type, name)  __section(".percpu.bss") __typeof__(type) percpu_##name
 #define DECLARE_PER_CPU(type, name) extern __typeof__(type) percpu_##name
 
 extern uint64_t percpu_offsets[MAX_CPUS];

@@ -1,0 +1,106 @@
+#include <base/compiler.h>
+#include <boot/e820.h>
+
+struct boot_e820 host_e820;
+
+static void sort_by_address(struct boot_e820 *map)
+{
+    for (uint32_t i = 1; i < map->nr; i++) {
+        struct e820_entry e = map->entry[i];
+        uint32_t j = i;
+
+        for (; j > 0 && map->entry[j - 1].addr > e.addr; j--)
+            map->entry[j] = map->entry[j - 1];
+        map->entry[j] = e;
+    }
+}
+
+static void remove_entry(struct boot_e820 *map, uint32_t i)
+{
+    map->nr--;
+    for (; i < map->nr; i++)
+        map->entry[i] = map->entry[i + 1];
+}
+
+static void drop_invalid(struct boot_e820 *map)
+{
+    for (uint32_t i = 0; i < map->nr;) {
+        const struct e820_entry *e = &map->entry[i];
+
+        if (!e->size || e->addr + e->size < e->addr)
+            remove_entry(map, i);
+        else
+            i++;
+    }
+}
+
+static bool insert_entry(struct boot_e820 *map, uint64_t start, uint64_t end, uint32_t type)
+{
+    if (map->nr == E820_MAX)
+        return false;
+    map->entry[map->nr++] = (struct e820_entry){start, end - start, type};
+    return true;
+}
+
+/*
+ * Makes a and its successor b disjoint: the type with the higher number wins
+ * the common part, so that nothing reserved is ever used as RAM. Returns false
+ * when nothing overlapped.
+ */
+static bool resolve_pair(struct boot_e820 *map, uint32_t i)
+{
+    struct e820_entry *a = &map->entry[i], *b = &map->entry[i + 1];
+    uint64_t a_end = a->addr + a->size, b_end = b->addr + b->size;
+
+    if (b->addr >= a_end)
+        return false;
+    if (b->type > a->type) {
+        uint32_t type = a->type;
+
+        a->size = b->addr - a->addr;
+        if (a_end > b_end)
+            insert_entry(map, b_end, a_end, type);
+    } else if (b_end <= a_end) {
+        b->size = 0;
+    } else {
+        b->addr = a_end;
+        b->size = b_end - a_end;
+    }
+    return true;
+}
+
+static void merge_neighbours(struct boot_e820 *map)
+{
+    for (uint32_t i = 0; i + 1 < map->nr;) {
+        struct e820_entry *a = &map->entry[i], *b = &map->entry[i + 1];
+
+        if (a->type == b->type && a->addr + a->size == b->addr) {
+            a->size += b->size;
+            remove_entry(map, i + 1);
+        } else {
+            i++;
+        }
+    }
+}
+
+uint64_t e820_sanitize(struct boot_e820 *map)
+{
+    uint64_t ram = 0;
+
+    drop_invalid(map);
+    sort_by_address(map);
+    for (uint32_t i = 0; i + 1 < map->nr;) {
+        if (resolve_pair(map, i)) {
+            drop_invalid(map);
+            sort_by_address(map);
+            i = 0;
+        } else {
+            i++;
+        }
+    }
+    merge_neighbours(map);
+    for (uint32_t i = 0; i < map->nr; i++)
+        if (map->entry[i].type == E820_RAM)
+            ram += map->entry[i].size;
+    return ram;
+}

@@ -1,0 +1,228 @@
+/*
+ * Every way into the VMM, and the one way out to a guest.
+ *
+ * From a guest the frame is built at the top of the CPU's primary stack, in
+ * cpu_info.guest_regs; from the VMM itself (a fault with a fixup, an
+ * interrupt) it lies wherever the stack was. Both have the layout of struct
+ * cpu_user_regs (<xen/arch-x86/xen-x86_64.h>).
+ */
+#include <asm_offsets.h>
+#include <cpu/cpu_info.h>
+#include <cpu/desc.h>
+
+    .text
+
+.macro SAVE_REGS
+    cld
+    push    %rdi
+    push    %rsi
+    push    %rdx
+    push    %rcx
+    push    %rax
+    push    %r8
+    push    %r9
+    push    %r10
+    push    %r11
+    push    %rbx
+    push    %rbp
+    push    %r12
+    push    %r13
+    push    %r14
+    push    %r15
+.endm
+
+/* Leaves RSP at error_code. */
+.macro RESTORE_REGS
+    pop     %r15
+    pop     %r14
+    pop     %r13
+    pop     %r12
+    pop     %rbp
+    pop     %rbx
+    pop     %r11
+    pop     %r10
+    pop     %r9
+    pop     %r8
+    pop     %rax
+    pop     %rcx
+    pop     %rdx
+    pop     %rsi
+    pop     %rdi
+.endm
+
+/* AC off, so that the VMM does not touch guest memory by accident (patched in where the CPU has SMAP). */
+.macro ENTRY_CLAC
+661:.byte   0x0f, 0x1f, 0x00
+    .pushsection .smap_patch, "a"
+    .balign 4
+    .long   661b - .
+    .byte   0x0f, 0x01, 0xca, 0
+    .popsection
+.endm
+
+/* RBP chains to the interrupted code only if that is the VMM's. */
+    .balign 16
+trap_common:
+    SAVE_REGS
+    ENTRY_CLAC
+    mov     %rsp, %rdi
+    testb   $3, REGS_cs(%rsp)
+    jz      1f
+    xor     %ebp, %ebp
+    cmpl    $0x20, REGS_entry_vector(%rsp)
+    jae     2f
+    call    handle_exception
+    jmp     exit_to_guest
+2:  call    do_irq
+    jmp     exit_to_guest
+
+1:  cmpl    $0x20, REGS_entry_vector(%rsp)
+    jae     3f
+    call    handle_exception
+    jmp     return_to_vmm
+3:  call    do_irq
+return_to_vmm:
+    RESTORE_REGS
+    add     $8, %rsp
+    iretq
+
+/* These run on stacks of their own and may interrupt the VMM anywhere. */
+.macro IST_TRAP name, handler
+    .balign 16
+\name:
+    SAVE_REGS
+    ENTRY_CLAC
+    mov     %rsp, %rdi
+    call    \handler
+    RESTORE_REGS
+    add     $8, %rsp
+    iretq
+.endm
+
+    IST_TRAP nmi_common, handle_nmi
+    IST_TRAP double_fault_common, handle_double_fault
+    IST_TRAP machine_check_common, handle_machine_check
+
+    .balign 16
+    .globl trap_stubs
+trap_stubs:
+vector = 0
+.rept 256
+    .balign 16
+    .if (vector != 8) && (vector != 10) && (vector != 11) && (vector != 12) && (vector != 13) && (vector != 14) && (vector != 17) && (vector != 21)
+    push    $0
+    .endif
+    movl    $vector, 4(%rsp)
+    .if vector == 2
+    jmp     nmi_common
+    .elseif vector == 8
+    jmp     double_fault_common
+    .elseif vector == 18
+    jmp     machine_check_common
+    .else
+    jmp     trap_common
+    .endif
+vector = vector + 1
+.endr
+
+/*
+ * SYSCALL does not switch stacks. KERNEL_GS_BASE holds this CPU's cpu_info
+ * whenever a guest runs: SWAPGS cannot be executed by guests, all of which run
+ * outside ring 0. Interrupts are off; an NMI between the two SWAPGS is
+ * harmless because nothing else in the VMM uses GS.
+ */
+.macro SYSCALL_FRAME cs
+    swapgs
+    mov     %rsp, %gs:INFO_syscall_scratch
+    mov     %gs:INFO_syscall_stack, %rsp
+    swapgs
+    pushq   $GUEST_DS
+    pushq   INFO_syscall_scratch - REGS_es + 8(%rsp)
+    push    %r11
+    pushq   $\cs
+    push    %rcx
+    pushq   $0
+    movl    $0x100, 4(%rsp)     /* TRAP_syscall, as in VGCF_in_syscall frames */
+    SAVE_REGS
+    ENTRY_CLAC
+    sti
+    mov     %rsp, %rdi
+    xor     %ebp, %ebp
+.endm
+
+    .balign 64
+    .globl entry_syscall64
+entry_syscall64:
+    SYSCALL_FRAME GUEST_CS64
+    call    pv_handle_syscall
+    jmp     exit_to_guest
+
+    .balign 16
+    .globl entry_syscall32
+entry_syscall32:
+    SYSCALL_FRAME GUEST_CS32
+    call    pv_handle_syscall32
+    jmp     exit_to_guest
+
+/* SYSENTER saves nothing of the caller's; the ABI gives zeroes (compat programs keep it in the vDSO's convention). */
+    .balign 16
+    .globl entry_sysenter
+entry_sysenter:
+    pushq   $GUEST_DS
+    pushq   $0
+    pushfq
+    pushq   $3
+    pushq   $0
+    pushq   $0
+    movl    $0x101, 4(%rsp)
+    SAVE_REGS
+    ENTRY_CLAC
+    sti
+    mov     %rsp, %rdi
+    xor     %ebp, %ebp
+    call    pv_handle_sysenter
+    jmp     exit_to_guest
+
+/*
+ * The only way into a guest. pv_prepare_exit() returns with interrupts off and
+ * nothing left to do; nonzero: the frame came by SYSCALL, RIP is canonical and
+ * SYSRET restores all of it.
+ */
+    .balign 16
+    .globl exit_to_guest
+exit_to_guest:
+    call    pv_prepare_exit
+    test    %eax, %eax
+    jnz     1f
+    RESTORE_REGS
+    add     $8, %rsp
+    .globl guest_iretq
+guest_iretq:
+    iretq
+
+    .pushsection .ex_table, "a"
+    .balign 4
+    .long   guest_iretq - .
+    .long   bad_guest_iretq - .
+    .popsection
+
+1:  RESTORE_REGS
+    mov     REGS_rip - (REGS_rip - 8)(%rsp), %rcx
+    mov     REGS_rflags - (REGS_rip - 8)(%rsp), %r11
+    mov     REGS_rsp - (REGS_rip - 8)(%rsp), %rsp
+    sysretq
+
+/*
+ * The guest's frame cannot be loaded (a selector it has no right to, a bad
+ * RIP): the fault was taken in ring 0 with the frame still in place. RSP is
+ * back at the frame; build the registers again and give the guest its
+ * failsafe callback.
+ */
+    .balign 16
+bad_guest_iretq:
+    pushq   $0
+    SAVE_REGS
+    mov     %rsp, %rdi
+    sti
+    call    pv_failsafe
+    jmp     exit_to_guest

@@ -1,0 +1,50 @@
+/* Exceptions: from the entry stubs to their handlers. */
+#ifndef CPU_TRAPS_H
+#define CPU_TRAPS_H
+
+#include <base/types.h>
+
+struct cpu_user_regs;
+
+enum trap {
+    TRAP_DE = 0,
+    TRAP_DB = 1,
+    TRAP_NMI = 2,
+    TRAP_BP = 3,
+    TRAP_OF = 4,
+    TRAP_BR = 5,
+    TRAP_UD = 6,
+    TRAP_NM = 7,
+    TRAP_DF = 8,
+    TRAP_TS = 10,
+    TRAP_NP = 11,
+    TRAP_SS = 12,
+    TRAP_GP = 13,
+    TRAP_PF = 14,
+    TRAP_MF = 16,
+    TRAP_AC = 17,
+    TRAP_MC = 18,
+    TRAP_XM = 19,
+};
+
+#define PFEC_PRESENT  0x01u
+#define PFEC_WRITE    0x02u
+#define PFEC_USER     0x04u
+#define PFEC_RESERVED 0x08u
+#define PFEC_INSN     0x10u
+
+/* Entry points, cpu/entry.S. */
+extern const char trap_stubs[]; /* 16 bytes per vector */
+extern const char entry_syscall64[], entry_syscall32[], entry_sysenter[];
+
+/* Called by the stubs with interrupts off; from a guest, regs is guest_regs(). */
+void handle_exception(struct cpu_user_regs *regs);
+void handle_nmi(struct cpu_user_regs *regs);
+void handle_double_fault(struct cpu_user_regs *regs);
+void handle_machine_check(struct cpu_user_regs *regs);
+
+/* Prints registers, and for the VMM's own a backtrace. */
+void show_registers(const struct cpu_user_regs *regs);
+void show_backtrace(uint64_t rip, uint64_t rbp);
+
+#endif
