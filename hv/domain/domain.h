@@ -33,6 +33,7 @@ struct vcpu {
     uint32_t id;
     uint32_t processor;        /* CPU it runs or ran on last; changes under the run queue's lock */
     bool is_initialised;       /* has a context: VCPUOP_initialise was done */
+    bool memory_dropped;       /* teardown has taken its references to memory */
     vcpu_info_t *vcpu_info;    /* in shared_info, or registered, or dummy_vcpu_info; mapped in the VMM */
     struct page_info *vcpu_info_page; /* reference held while registered elsewhere, else NULL */
     struct fpu_state *fpu;
@@ -58,10 +59,15 @@ struct domain {
     bool is_idle;
     enum domain_dying dying;
     bool is_shut_down, is_shutting_down;
-    uint32_t shutdown_code;
+    uint32_t shutdown_code;    /* SHUTDOWN_CODE_NONE until chosen */
     uint32_t pause_count;      /* any reason; nonzero: no vCPU runs */
     uint32_t controller_pause_count; /* pauses by XEN_DOMCTL_pausedomain */
     bool creation_finished;
+    bool crash_reported;       /* domain_crash() has printed its registers */
+    uint8_t kill_step;         /* how far domain_kill() got; see domain.c */
+    bool kill_pause;           /* paused for good by domain_kill() */
+    struct domain *reap_next;  /* waiting to be freed */
+    uint32_t suspend_port;     /* event channel of XEN_DOMCTL_subscribe, 0 if none */
     xen_domain_handle_t handle;
     uint32_t ssidref;
     shared_info_t *shared_info; /* VMM page shared writable with the domain */
@@ -84,18 +90,27 @@ static inline struct cpu_user_regs *vcpu_regs(struct vcpu *v)
     return v == current ? guest_regs() : &v->regs;
 }
 
+#define SHUTDOWN_CODE_NONE (~0u)
+
 #define for_each_vcpu(d, v)                                                                                  \
     for (uint32_t _i = 0; _i < (d)->max_vcpus; _i++)                                                         \
         if (((v) = (d)->vcpu[_i]) != NULL)
 
+/* At boot, before the first domain. */
+void domain_init(void);
+
 /*
  * Finds a living or dying domain and takes a reference; NULL if there is none.
- * Takes LOCK_DOMLIST. DOMID_SELF is current's own domain.
+ * Takes no lock, so it may be called with any held. DOMID_SELF is current's
+ * own domain.
  */
 struct domain *domain_find(domid_t id);
+/* The first domain with an id of at least @first, with a reference; NULL if there is none. Takes LOCK_DOMLIST. */
+struct domain *domain_find_next(domid_t first);
 /* Without a reference: only while something else keeps it (an owner of a page that has references). */
 struct domain *domain_by_id(domid_t id);
 bool domain_get(struct domain *d) __must_check; /* false if it is already dead */
+/* Any context, any locks: the memory of a domain that loses its last reference is freed by a softirq. */
 void domain_put(struct domain *d);
 
 struct domain_config {
@@ -112,7 +127,11 @@ int vcpu_create(struct domain *d, uint32_t id, uint32_t cpu);
 /* The vCPU, or NULL if id is out of range or not created. Safe against any id. */
 struct vcpu *domain_vcpu(const struct domain *d, uint32_t id);
 
-/* Marks it dying and tears down what can be; 0, -ERESTART (call again), -EINVAL (dom0). */
+/*
+ * Marks it dying and tears down what can be; 0, -ERESTART (call again),
+ * -EINVAL (dom0, or current's own domain). The caller holds a reference and
+ * serializes calls (LOCK_DOMCTL).
+ */
 int domain_kill(struct domain *d);
 
 /*
@@ -123,6 +142,7 @@ int domain_kill(struct domain *d);
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 /* SHUTDOWN_* of <xen/sched.h>; dom0's shutdown is the machine's. */
 void domain_shutdown(struct domain *d, uint32_t reason);
+/* Undoes a shutdown (a suspend that was cancelled); no effect if it is not shut down. Not on current's domain. */
 void domain_resume(struct domain *d);
 
 /* Nested. pause waits until no vCPU of d runs (not for current's domain); the nosync form does not. */

@@ -7,6 +7,7 @@
 #define XEN_ERRNO(name, value) name = value,
 enum hospes_errno {
 #include <xen/errno.h>
+    ERESTART = 85, /* never leaves the VMM: preempted, call again */
 };
 
 #else /* the host's <errno.h> has the same values (Linux x86-64) */

@@ -1,0 +1,23 @@
+/* What domain/ itself needs of vCPUs: the rest is in domain/domain.h. */
+#ifndef DOMAIN_VCPU_H
+#define DOMAIN_VCPU_H
+
+#include <base/compiler.h>
+#include <domain/domain.h>
+
+/* Where vcpu_info points while a vCPU without a place in shared_info has not registered one. */
+extern vcpu_info_t dummy_vcpu_info;
+
+/*
+ * Teardown: drops what the vCPU holds of its domain's memory. It is paused and
+ * will not run again. 0 or -ERESTART.
+ */
+int vcpu_drop_memory(struct vcpu *v) __must_check;
+/* Frees it, after vcpu_drop_memory() and once its domain has no references. */
+void vcpu_free(struct vcpu *v);
+
+/* Tells the control domain soon, by VIRQ_DOM_EXC, that some domain shut down or is gone. Any context, any
+ * locks. */
+void domain_notify_change(void);
+
+#endif

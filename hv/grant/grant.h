@@ -1,0 +1,25 @@
+/*
+ * Grant tables: how a domain lets others map, copy or receive its pages.
+ */
+#ifndef GRANT_GRANT_H
+#define GRANT_GRANT_H
+
+#include <base/compiler.h>
+#include <base/types.h>
+
+struct domain;
+
+/*
+ * The table of a new domain: max_frames frames of entries and max_maptrack
+ * frames of handles at most (0: the boot options' defaults), one frame of
+ * entries to begin with. -ENOMEM, -EINVAL.
+ */
+int grant_table_init(struct domain *d, uint32_t max_frames, uint32_t max_maptrack);
+/* Gives the first frames to the domain; once it can be found by its id. */
+void grant_table_share(struct domain *d);
+/* Teardown: drops what d has mapped of other domains. No vCPU of d runs. 0 or -ERESTART. */
+int grant_release_mappings(struct domain *d) __must_check;
+/* Frees the table; once no other domain can find d. */
+void grant_table_free(struct domain *d);
+
+#endif
