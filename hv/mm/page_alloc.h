@@ -25,6 +25,8 @@
 struct page_info *alloc_frames(struct domain *d, unsigned int order, uint32_t flags);
 /* Gives back what alloc_frames(NULL, order) returned, or a domain's frames whose last reference is gone. */
 void free_frames(struct page_info *page, unsigned int order);
+/* Hands any range of RAM frames to the allocator: what boot left over, init code. */
+void free_frame_range(mfn_t first, uint64_t frames);
 /* Gives frames of d (allocated, count 1, off no list yet) to d; -E2BIG at its limit, -EINVAL if dying. */
 int assign_frames(struct domain *d, struct page_info *page, unsigned int order, uint32_t flags);
 

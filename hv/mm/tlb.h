@@ -11,6 +11,8 @@
 #include <cpu/smp.h>
 #include <mm/page.h>
 
+void tlb_init(void); /* boot CPU */
+
 /* This CPU. */
 void flush_tlb_local(void);             /* all non-global entries */
 void flush_tlb_local_global(void);      /* all entries */

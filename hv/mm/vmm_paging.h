@@ -19,6 +19,8 @@ extern pte_t vmm_l4[PT_ENTRIES];
 
 /* Builds everything: boot CPU, from the boot tables; needs the boot allocator. */
 void vmm_paging_init(void);
+/* From now on its tables come from the page allocator instead of the boot allocator. */
+void vmm_paging_use_page_allocator(void);
 /* Takes away the write or execute rights that only boot needed; flushes. */
 void vmm_paging_protect(void);
 
@@ -27,6 +29,8 @@ void vmm_paging_protect(void);
  * flags 0 unmaps. Does not flush. 0 or -ENOMEM. Takes LOCK_VMM_PT.
  */
 int vmm_map(uint64_t va, mfn_t mfn, uint64_t flags);
+/* Maps 2 MiB, both sides aligned, at boot. Out of memory is fatal then. */
+void vmm_map_large(uint64_t va, mfn_t mfn, uint64_t flags);
 /* The L1 entry for va, its tables made as needed; NULL if out of memory. */
 pte_t *vmm_l1_entry(uint64_t va);
 

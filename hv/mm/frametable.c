@@ -1,0 +1,95 @@
+#include <boot/e820.h>
+#include <base/bug.h>
+#include <console/printk.h>
+#include <lib/string.h>
+#include <mm/boot_alloc.h>
+#include <mm/frametable.h>
+#include <mm/layout.h>
+#include <mm/page.h>
+#include <mm/vmm_paging.h>
+#include <xen/xen.h>
+
+/*
+ * Both tables are virtually contiguous and backed only where there is RAM:
+ * 2 MiB of frame table describe 64 Ki frames (256 MiB), 2 MiB of the
+ * machine-to-phys table 256 Ki frames (1 GiB).
+ */
+#define CHUNK_SIZE       (1UL << 21)
+#define FRAMES_PER_CHUNK (CHUNK_SIZE / sizeof(struct page_info))
+#define FRAMES_PER_M2P   (CHUNK_SIZE / sizeof(uint64_t))
+#define MAX_CHUNKS       (1UL << 16) /* 16 TiB of address space */
+
+uint64_t max_page __ro_after_init;
+uint64_t total_pages __ro_after_init;
+
+static uint64_t chunk_present[MAX_CHUNKS / 64] __ro_after_init;
+
+bool mfn_valid(mfn_t mfn)
+{
+    uint64_t m = mfn_x(mfn), chunk = m / FRAMES_PER_CHUNK;
+
+    if (m >= max_page || !(chunk_present[chunk / 64] >> (chunk % 64) & 1))
+        return false;
+    return (mfn_to_page(mfn)->count_info & PGC_STATE_MASK) != PGC_STATE_NONE;
+}
+
+static void __init map_chunk(uint64_t va, uint64_t extra_va, uint64_t extra_flags, const char fill)
+{
+    mfn_t mfn = boot_alloc(CHUNK_SIZE / PAGE_SIZE, CHUNK_SIZE / PAGE_SIZE);
+
+    memset(mfn_to_virt(mfn), fill, CHUNK_SIZE);
+    vmm_map_large(va, mfn, VMM_RW);
+    if (extra_va)
+        vmm_map_large(extra_va, mfn, extra_flags);
+}
+
+static void __init map_tables_for(uint64_t first, uint64_t last)
+{
+    for (uint64_t c = first / FRAMES_PER_CHUNK; c <= last / FRAMES_PER_CHUNK; c++) {
+        if (chunk_present[c / 64] >> (c % 64) & 1)
+            continue;
+        map_chunk(FRAMETABLE_START + c * CHUNK_SIZE, 0, 0, 0);
+        chunk_present[c / 64] |= 1UL << (c % 64);
+    }
+    for (uint64_t c = first / FRAMES_PER_M2P; c <= last / FRAMES_PER_M2P; c++) {
+        static uint64_t next_chunk __initdata;
+
+        if (c < next_chunk)
+            continue;
+        /* Guests read the low view of it: user, read-only (ABI). */
+        map_chunk(RW_M2P_START + c * CHUNK_SIZE, RO_M2P_START + c * CHUNK_SIZE, VMM_RO | PTE_US, (char)0xff);
+        next_chunk = c + 1;
+    }
+}
+
+/* A range of RAM as frames, end exclusive; nothing if no whole frame is in it. */
+static bool __init ram_frames(const struct e820_entry *e, uint64_t *start, uint64_t *end)
+{
+    *start = DIV_ROUND_UP(e->addr, PAGE_SIZE);
+    *end = (e->addr + e->size) / PAGE_SIZE;
+    return e->type == E820_RAM && *start < *end;
+}
+
+void __init frametable_init(void)
+{
+    uint64_t start, end;
+
+    for (uint32_t i = 0; i < host_e820.nr; i++) {
+        if (!ram_frames(&host_e820.entry[i], &start, &end))
+            continue;
+        if (end > MAX_CHUNKS * FRAMES_PER_CHUNK)
+            panic("memory map: RAM at %#lx is beyond what this VMM can address", host_e820.entry[i].addr);
+        map_tables_for(start, end - 1);
+        max_page = end;
+        total_pages += end - start;
+    }
+    /* In use until the allocator is given them: what boot code holds must not look free. */
+    for (uint32_t i = 0; i < host_e820.nr; i++) {
+        if (!ram_frames(&host_e820.entry[i], &start, &end))
+            continue;
+        for (uint64_t m = start; m < end; m++) {
+            mfn_to_page(_mfn(m))->count_info = PGC_STATE_INUSE;
+            mfn_to_page(_mfn(m))->owner = DOMID_INVALID;
+        }
+    }
+}

@@ -1,0 +1,60 @@
+#include <base/bug.h>
+#include <base/spinlock.h>
+#include <mm/ioremap.h>
+#include <mm/layout.h>
+#include <mm/tlb.h>
+#include <mm/vmm_paging.h>
+
+static DEFINE_SPINLOCK(ioremap_lock, LOCK_HEAP);
+static uint64_t next_va = IOREMAP_START;
+
+/*
+ * Addresses are handed out once and not reused: a mapping that is undone
+ * leaves no stale translation behind, and 256 GiB outlast any use.
+ */
+static uint64_t reserve_va(uint64_t pages)
+{
+    unsigned long flags = spin_lock_irqsave(&ioremap_lock);
+    uint64_t va = next_va;
+
+    if (pages > (IOREMAP_END - va) / PAGE_SIZE)
+        va = 0;
+    else
+        next_va += (pages + 1) * PAGE_SIZE; /* and a guard page */
+    spin_unlock_irqrestore(&ioremap_lock, flags);
+    return va;
+}
+
+static void *map_frames(paddr_t pa, size_t len, uint64_t flags)
+{
+    uint64_t offset = paddr_x(pa) & ~PAGE_MASK;
+    uint64_t pages = DIV_ROUND_UP(offset + len, PAGE_SIZE);
+    uint64_t va = reserve_va(pages);
+
+    if (!va)
+        return NULL;
+    for (uint64_t i = 0; i < pages; i++)
+        if (vmm_map(va + i * PAGE_SIZE, mfn_add(paddr_to_mfn(pa), i), flags))
+            return NULL;
+    return (void *)(va + offset);
+}
+
+volatile void *ioremap(paddr_t pa, size_t len)
+{
+    return map_frames(pa, len, VMM_UC);
+}
+
+const void *map_firmware(paddr_t pa, size_t len)
+{
+    return map_frames(pa, len, VMM_RO);
+}
+
+void vunmap_range(const volatile void *va, size_t len)
+{
+    uint64_t start = (uint64_t)va & PAGE_MASK, end = (uint64_t)va + len;
+
+    for (uint64_t p = start; p < end; p += PAGE_SIZE) {
+        vmm_map(p, INVALID_MFN, 0);
+        flush_tlb_one_local(p);
+    }
+}
