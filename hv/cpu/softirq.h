@@ -11,6 +11,7 @@
 enum softirq {
     SOFTIRQ_TIMER,    /* expired timers: time/timer.c */
     SOFTIRQ_TASKLET,  /* deferred functions */
+    SOFTIRQ_CONSOLE,  /* debug keys; news for readers of the console */
     SOFTIRQ_TLB_EPOCH, /* mm/tlb.c */
     SOFTIRQ_TIME,     /* clock calibration */
     SOFTIRQ_SCHEDULE, /* last: it may switch to another vCPU and not return */

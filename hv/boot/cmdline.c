@@ -1,0 +1,181 @@
+#include <base/bug.h>
+#include <base/errno.h>
+#include <boot/cmdline.h>
+#include <console/printk.h>
+#include <lib/ctype.h>
+#include <lib/parse.h>
+#include <lib/string.h>
+
+extern const struct boot_option __start_boot_options[], __stop_boot_options[];
+
+static char saved_line[CMDLINE_MAX];
+static char dom0_args[CMDLINE_MAX];
+
+__init int parse_bool(const char *value)
+{
+    static const char *const yes[] = {"", "yes", "on", "true", "enable", "1"};
+    static const char *const no[] = {"no", "off", "false", "disable", "0"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(yes); i++)
+        if (!strcmp(value, yes[i]))
+            return 1;
+    for (size_t i = 0; i < ARRAY_SIZE(no); i++)
+        if (!strcmp(value, no[i]))
+            return 0;
+    return -EINVAL;
+}
+
+static __init int set_uint(const struct boot_option *opt, const char *value)
+{
+    const char *end;
+    uint64_t n;
+    int err = parse_u64(value, &end, 0, &n);
+
+    if (err)
+        return err;
+    if (*end)
+        return -EINVAL;
+    if (n > UINT32_MAX)
+        return -ERANGE;
+    *(uint32_t *)opt->var = n;
+    return 0;
+}
+
+static __init int set_size(const struct boot_option *opt, const char *value)
+{
+    const char *end;
+    uint64_t n;
+    int err = parse_size(value, &end, opt->param, &n);
+
+    if (err)
+        return err;
+    if (*end)
+        return -EINVAL;
+    *(uint64_t *)opt->var = n;
+    return 0;
+}
+
+static __init int set_bool(const struct boot_option *opt, const char *value)
+{
+    int b = parse_bool(value);
+
+    if (b < 0)
+        return b;
+    *(bool *)opt->var = b;
+    return 0;
+}
+
+static __init int set_option(const struct boot_option *opt, const char *value)
+{
+    switch (opt->type) {
+    case OPTION_BOOL:
+        return set_bool(opt, value);
+    case OPTION_UINT:
+        return set_uint(opt, value);
+    case OPTION_SIZE:
+        return set_size(opt, value);
+    case OPTION_STRING:
+        if (strlen(value) >= opt->param)
+            return -ERANGE;
+        strlcpy(opt->var, value, opt->param);
+        return 0;
+    default:
+        return opt->parse(value);
+    }
+}
+
+static __init bool same_name(const char *a, const char *b)
+{
+    for (; *a && *b; a++, b++)
+        if (*a != *b && !((*a == '-' || *a == '_') && (*b == '-' || *b == '_')))
+            return false;
+    return *a == *b;
+}
+
+static __init const struct boot_option *find_option(const char *name)
+{
+    for (const struct boot_option *opt = __start_boot_options; opt < __stop_boot_options; opt++)
+        if (same_name(opt->name, name))
+            return opt;
+    return NULL;
+}
+
+/* @word is "name", "no-name" or "name=value" and may be written to. */
+static __init void parse_word(char *word)
+{
+    char *value = strchr(word, '=');
+    const char *name = word, *shown;
+    const struct boot_option *opt;
+    int err;
+
+    if (value)
+        *value++ = '\0';
+    shown = value ? value : "";
+    opt = find_option(name);
+    if (!opt && !value && !strncmp(name, "no-", 3)) {
+        name += 3;
+        opt = find_option(name);
+        shown = "no";
+        if (opt && opt->type != OPTION_BOOL && opt->type != OPTION_CUSTOM)
+            opt = NULL;
+    }
+    if (!opt) {
+        printk_warn("Command line: unknown option \"%s\"\n", word);
+        return;
+    }
+
+    err = set_option(opt, shown);
+    if (!err)
+        return;
+    if (opt->essential)
+        panic("Command line: bad value \"%s\" for option %s", shown, name);
+    printk_warn("Command line: bad value \"%s\" for option %s%s, default kept\n", shown, name,
+                err == -ERANGE ? " (out of range)" : "");
+}
+
+static __init const char *skip_spaces(const char *s)
+{
+    while (is_space(*s))
+        s++;
+    return s;
+}
+
+static __init const char *word_end(const char *s)
+{
+    while (*s && !is_space(*s))
+        s++;
+    return s;
+}
+
+__init void cmdline_parse(const char *line, bool skip_image_name)
+{
+    static __initdata char word[CMDLINE_MAX];
+
+    line = skip_spaces(line ? line : "");
+    if (skip_image_name)
+        line = skip_spaces(word_end(line));
+    if (strlcpy(saved_line, line, sizeof(saved_line)) >= sizeof(saved_line))
+        printk_warn("Command line: longer than %zu bytes, cut short\n", sizeof(saved_line) - 1);
+
+    for (line = saved_line; *(line = skip_spaces(line));) {
+        const char *end = word_end(line);
+
+        strlcpy(word, line, end - line + 1);
+        line = end;
+        if (!strcmp(word, "--")) {
+            strlcpy(dom0_args, skip_spaces(line), sizeof(dom0_args));
+            return;
+        }
+        parse_word(word);
+    }
+}
+
+const char *cmdline_dom0_args(void)
+{
+    return dom0_args;
+}
+
+const char *cmdline_saved(void)
+{
+    return saved_line;
+}

@@ -1,0 +1,159 @@
+#include <base/errno.h>
+#include <boot/cmdline.h>
+#include <console/console_internal.h>
+#include <console/printk.h>
+#include <lib/printf.h>
+#include <lib/string.h>
+#include <time/time.h>
+
+/*
+ * How many levels, from LOG_ERR on, are always printed, and how many are printed up to the rate
+ * limit: loglvl=<always>[/<limited>].
+ */
+struct threshold {
+    uint32_t always, limited;
+};
+
+static struct threshold vmm_threshold = {.always = LOG_WARN + 1, .limited = LOG_WARN + 1};
+static struct threshold guest_threshold = {.always = 0, .limited = LOG_WARN + 1};
+
+/* A message costs one interval; up to BURST of them may be saved up. */
+#define RATE_INTERVAL MILLISECS(500)
+#define RATE_BURST    10
+
+static struct {
+    s_time_t paid_until; /* time up to which the messages so far have used up the allowance */
+    uint32_t suppressed;
+} rate; /* under LOCK_CONSOLE */
+
+static int level_from_name(const char *name, size_t len)
+{
+    static const char *const names[] = {"none", "error", "warning", "info", "debug"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strlen(names[i]) == len && !strncmp(name, names[i], len))
+            return i;
+    return len == 3 && !strncmp(name, "all", 3) ? NR_LOG_LEVELS : -EINVAL;
+}
+
+static __init int parse_threshold(const char *value, struct threshold *out)
+{
+    const char *slash = strchr(value, '/');
+    int always = level_from_name(value, slash ? (size_t)(slash - value) : strlen(value));
+    int limited = slash ? level_from_name(slash + 1, strlen(slash + 1)) : always;
+
+    if (always < 0 || limited < 0)
+        return -EINVAL;
+    out->always = always;
+    out->limited = limited > always ? limited : always;
+    return 0;
+}
+
+static __init int parse_loglvl(const char *value)
+{
+    return parse_threshold(value, &vmm_threshold);
+}
+BOOT_OPTION_CUSTOM("loglvl", parse_loglvl);
+
+static __init int parse_guest_loglvl(const char *value)
+{
+    return parse_threshold(value, &guest_threshold);
+}
+BOOT_OPTION_CUSTOM("guest_loglvl", parse_guest_loglvl);
+
+/* Takes one message from the allowance; false if it is used up.  Console lock held. */
+static bool rate_allows(void)
+{
+    s_time_t t = now();
+
+    if (rate.paid_until < t - RATE_BURST * RATE_INTERVAL)
+        rate.paid_until = t - RATE_BURST * RATE_INTERVAL;
+    if (rate.paid_until + RATE_INTERVAL > t) {
+        rate.suppressed++;
+        return false;
+    }
+    rate.paid_until += RATE_INTERVAL;
+    return true;
+}
+
+static bool may_print(const struct threshold *threshold, enum log_level level)
+{
+    char note[48];
+
+    if ((uint32_t)level < threshold->always)
+        return true;
+    if ((uint32_t)level >= threshold->limited || !rate_allows())
+        return false;
+    if (rate.suppressed) {
+        int n = scnprintf(note, sizeof(note), "%u messages suppressed\n", rate.suppressed);
+
+        rate.suppressed = 0;
+        console_emit(note, n);
+    }
+    return true;
+}
+
+/* Formats outside the lock: an argument may be memory that faults. */
+static void print(const struct threshold *threshold, enum log_level level, const char *fmt, va_list args)
+{
+    char buf[PRINTK_MAX];
+    unsigned long flags;
+    int len;
+
+    if (threshold && (uint32_t)level >= threshold->limited)
+        return;
+    len = vsnprintf(buf, sizeof(buf), fmt, args);
+    if (len >= (int)sizeof(buf)) {
+        len = sizeof(buf) - 1;
+        buf[len - 1] = '\n';
+    }
+
+    flags = console_acquire();
+    if (!threshold || may_print(threshold, level))
+        console_emit(buf, len);
+    console_release(flags);
+}
+
+static void __printf(3, 4)
+    print_args(const struct threshold *threshold, enum log_level level, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    print(threshold, level, fmt, args);
+    va_end(args);
+}
+
+void printk(const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    print(NULL, LOG_ERR, fmt, args);
+    va_end(args);
+}
+
+void printk_level(enum log_level level, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    print(&vmm_threshold, level, fmt, args);
+    va_end(args);
+}
+
+void guest_printk_level(enum log_level level, domid_t domid, const char *fmt, ...)
+{
+    char text[PRINTK_MAX - 16];
+    va_list args;
+
+    if ((uint32_t)level >= guest_threshold.limited)
+        return;
+
+    /* Two steps, so that the domain and its message are one piece of output. */
+    va_start(args, fmt);
+    if (vsnprintf(text, sizeof(text), fmt, args) >= (int)sizeof(text))
+        text[sizeof(text) - 2] = '\n';
+    va_end(args);
+    print_args(&guest_threshold, level, "d%u: %s", domid, text);
+}
