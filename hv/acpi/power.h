@@ -15,7 +15,7 @@ struct xenpf_enter_acpi_sleep;
 int acpi_enter_sleep(const struct xenpf_enter_acpi_sleep *sleep);
 
 /* Resets the machine: ACPI reset register, keyboard controller, triple fault.  Any context. */
-void machine_reset(void) __noreturn;
+void machine_restart(void) __noreturn;
 
 /* Stops this CPU for ever, NMIs but ignored. */
 void machine_halt(void) __noreturn;

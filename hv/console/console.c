@@ -443,7 +443,7 @@ void console_start_dom0(void)
     announce_input();
 }
 
-void console_enter_panic(void)
+void console_force_unlock(void)
 {
     local_irq_disable();
     if (READ_ONCE(in_panic))

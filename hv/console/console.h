@@ -24,7 +24,7 @@ void console_start_dom0(void);
  * The machine stops: from now on this CPU ignores the console's lock and output is polled.  The
  * other CPUs are or will be stopped.  May be called more than once.
  */
-void console_enter_panic(void);
+void console_force_unlock(void);
 
 /* Waits until all output has left the machine; before a reset. */
 void console_flush(void);
