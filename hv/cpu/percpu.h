@@ -15,6 +15,9 @@
 
 extern uint64_t percpu_offsets[MAX_CPUS];
 
+/* A zeroed per-CPU area and reserved GDT page for the CPU. 0 or -ENOMEM. */
+int percpu_create(uint32_t cpu);
+
 #define PERCPU_PTR(name, offset)                                                                             \
     ((__typeof__(percpu_##name) *)((char *)&percpu_##name + (offset)))
 

@@ -57,6 +57,9 @@ static inline unsigned int cpumask_next(const cpumask_t *m, unsigned int start)
  */
 void on_selected_cpus(const cpumask_t *mask, void (*fn)(void *), void *arg);
 
+/* Registers the vectors of the IPIs above; boot CPU. */
+void smp_ipi_init(void);
+
 /* Makes the other CPU look at its softirqs soon; no effect on the caller itself. */
 void smp_send_event_check(unsigned int cpu);
 

@@ -15,7 +15,7 @@ typedef struct {
     uint16_t owner; /* ticket being served */
     uint16_t rank;  /* enum lock_rank */
     uint16_t cpu;   /* holder, for the checks; 0xffff when free */
-} spinlock_t;
+} __attribute__((aligned(4))) spinlock_t;
 
 #define SPINLOCK_INIT(r)      {.next = 0, .owner = 0, .rank = (r), .cpu = 0xffff}
 #define DEFINE_SPINLOCK(n, r) spinlock_t n = SPINLOCK_INIT(r)

@@ -1,0 +1,51 @@
+#include <base/atomic.h>
+#include <base/bug.h>
+#include <boot/cmdline.h>
+#include <console/console.h>
+#include <console/printk.h>
+#include <cpu/cpu_info.h>
+#include <cpu/insn.h>
+#include <cpu/machine.h>
+#include <cpu/smp.h>
+#include <cpu/traps.h>
+#include <irq/irq.h>
+#include <lib/printf.h>
+
+bool opt_noreboot;
+BOOT_OPTION_BOOL("noreboot", opt_noreboot);
+
+static uint32_t panicking;
+
+void panic_nmi_check(void)
+{
+    if (!READ_ONCE(panicking))
+        return;
+    local_irq_disable();
+    for (;;)
+        __asm__ __volatile__("hlt");
+}
+
+void panic(const char *fmt, ...)
+{
+    char text[256];
+    va_list args;
+
+    local_irq_disable();
+    if (xchg(&panicking, 1)) /* a second CPU, or a panic while panicking */
+        for (;;)
+            __asm__ __volatile__("hlt");
+    console_force_unlock();
+    if (!cpumask_empty(&cpu_online_map))
+        send_ipi_nmi_allbutself();
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    printk_err("PANIC on CPU %u: %s\n", smp_processor_id(), text);
+    show_backtrace((uint64_t)__builtin_return_address(0), (uint64_t)__builtin_frame_address(0));
+    console_flush();
+    if (opt_noreboot)
+        machine_halt();
+    printk_err("Restarting the machine; boot option \"noreboot\" halts instead\n");
+    console_flush();
+    machine_restart();
+}

@@ -1,0 +1,133 @@
+#include <base/bug.h>
+#include <base/spinlock.h>
+#include <cpu/cpu_info.h>
+#include <cpu/insn.h>
+#include <cpu/percpu.h>
+
+#define NO_CPU 0xffff
+
+#ifdef HOSPES_DEBUG
+
+/*
+ * The locks each CPU holds, in order of taking. An interrupt handler's locks
+ * go on top of those of what it interrupted; they are of higher rank, because
+ * locks that handlers take are only ever held with interrupts off.
+ */
+#define MAX_HELD 12
+static DEFINE_PER_CPU(spinlock_t *, held[MAX_HELD]);
+static DEFINE_PER_CPU(uint32_t, nr_held);
+
+static void check_order(const spinlock_t *lock, bool equal_ok)
+{
+    uint32_t n = this_cpu(nr_held);
+
+    if (!n)
+        return;
+
+    const spinlock_t *last = this_cpu(held)[n - 1];
+
+    if (last->rank > lock->rank || (last->rank == lock->rank && !equal_ok))
+        panic("lock order: rank %u taken while holding rank %u", lock->rank, last->rank);
+}
+
+static void note_taken(spinlock_t *lock)
+{
+    uint64_t flags = local_irq_save();
+    uint32_t n = this_cpu(nr_held);
+
+    lock->cpu = (uint16_t)smp_processor_id();
+    BUG_ON(n == MAX_HELD);
+    this_cpu(held)[n] = lock;
+    this_cpu(nr_held) = n + 1;
+    local_irq_restore(flags);
+}
+
+static void note_released(spinlock_t *lock)
+{
+    uint64_t flags = local_irq_save();
+    uint32_t n = this_cpu(nr_held), i = n;
+
+    BUG_ON(lock->cpu != smp_processor_id());
+    lock->cpu = NO_CPU;
+    while (i > 0 && this_cpu(held)[i - 1] != lock)
+        i--;
+    BUG_ON(!i);
+    for (; i < n; i++)
+        this_cpu(held)[i - 1] = this_cpu(held)[i];
+    this_cpu(nr_held) = n - 1;
+    local_irq_restore(flags);
+}
+
+#else
+
+#define check_order(lock, equal_ok) ((void)(lock), (void)(equal_ok))
+#define note_taken(lock)            ((void)(lock))
+#define note_released(lock)         ((void)(lock))
+
+#endif
+
+static __always_inline void take_ticket(spinlock_t *lock)
+{
+    uint16_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_ACQUIRE);
+
+    while (load_acquire(&lock->owner) != ticket)
+        cpu_relax();
+}
+
+void spin_lock(spinlock_t *lock)
+{
+    check_order(lock, false);
+    take_ticket(lock);
+    note_taken(lock);
+}
+
+void spin_lock_nested(spinlock_t *lock)
+{
+    check_order(lock, true);
+    take_ticket(lock);
+    note_taken(lock);
+}
+
+bool spin_trylock(spinlock_t *lock)
+{
+    uint16_t owner = READ_ONCE(lock->owner);
+    uint32_t old = owner | (uint32_t)owner << 16, new = (uint16_t)(owner + 1) | (uint32_t)owner << 16;
+
+    /* next and owner are the lower and upper half of one word. */
+    if (!__atomic_compare_exchange_n((uint32_t *)lock, &old, new, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return false;
+    note_taken(lock);
+    return true;
+}
+
+void spin_unlock(spinlock_t *lock)
+{
+    note_released(lock);
+    store_release(&lock->owner, (uint16_t)(lock->owner + 1));
+}
+
+unsigned long spin_lock_irqsave(spinlock_t *lock)
+{
+    uint64_t flags = local_irq_save();
+
+    spin_lock(lock);
+    return flags;
+}
+
+void spin_unlock_irqrestore(spinlock_t *lock, unsigned long flags)
+{
+    spin_unlock(lock);
+    local_irq_restore(flags);
+}
+
+void spin_lock_irq(spinlock_t *lock)
+{
+    local_irq_disable();
+    spin_lock(lock);
+}
+
+void spin_unlock_irq(spinlock_t *lock)
+{
+    spin_unlock(lock);
+    local_irq_enable();
+}

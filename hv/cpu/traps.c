@@ -1,0 +1,107 @@
+#include <base/bug.h>
+#include <console/printk.h>
+#include <cpu/cpu_info.h>
+#include <cpu/extable.h>
+#include <cpu/insn.h>
+#include <cpu/stack.h>
+#include <cpu/traps.h>
+#include <domain/domain.h>
+#include <lib/symbols.h>
+#include <pv/pv.h>
+#include <pv/traps.h>
+
+static const char *const trap_names[] = {
+    "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode", "no device",
+    "double fault", "coprocessor overrun", "invalid TSS", "segment not present", "stack fault",
+    "general protection", "page fault", "spurious", "FPU error", "alignment check", "machine check", "SIMD error",
+};
+
+static const char *trap_name(uint32_t vector)
+{
+    return vector < ARRAY_SIZE(trap_names) ? trap_names[vector] : "reserved exception";
+}
+
+void show_registers(const struct cpu_user_regs *regs)
+{
+    char where[SYMBOL_TEXT_MAX] = "";
+
+    if (!regs_in_guest(regs))
+        symbol_format(where, sizeof(where), regs->rip);
+    printk_err("CPU %u, vector %u, error code %#x, %s\n", smp_processor_id(), regs->entry_vector,
+               regs->error_code, regs_in_guest(regs) ? "guest" : "VMM");
+    printk_err("RIP %04x:%016lx %s\n", regs->cs, regs->rip, where);
+    printk_err("RSP %04x:%016lx RFLAGS %08lx CR2 %016lx CR3 %lx\n", regs->ss, regs->rsp, regs->rflags,
+               read_cr2(), read_cr3());
+    printk_err("RAX %016lx RBX %016lx RCX %016lx\n", regs->rax, regs->rbx, regs->rcx);
+    printk_err("RDX %016lx RSI %016lx RDI %016lx\n", regs->rdx, regs->rsi, regs->rdi);
+    printk_err("RBP %016lx R8  %016lx R9  %016lx\n", regs->rbp, regs->r8, regs->r9);
+    printk_err("R10 %016lx R11 %016lx R12 %016lx\n", regs->r10, regs->r11, regs->r12);
+    printk_err("R13 %016lx R14 %016lx R15 %016lx\n", regs->r13, regs->r14, regs->r15);
+    if (!regs_in_guest(regs))
+        show_backtrace(regs->rip, regs->rbp);
+}
+
+/* Frame pointers are trusted only within this CPU's stack block. */
+void show_backtrace(uint64_t rip, uint64_t rbp)
+{
+    uint64_t block = (uint64_t)get_cpu_info() & ~(uint64_t)(STACK_BLOCK_SIZE - 1);
+    char text[SYMBOL_TEXT_MAX];
+
+    printk_err("Call trace:\n");
+    for (unsigned int depth = 0; depth < 32; depth++) {
+        printk_err("  %016lx %s\n", rip, symbol_format(text, sizeof(text), rip));
+        if (rbp < block || rbp > block + STACK_BLOCK_SIZE - 16 || (rbp & 7))
+            break;
+        rip = ((const uint64_t *)rbp)[1];
+        uint64_t next = ((const uint64_t *)rbp)[0];
+
+        if (!rip || next <= rbp)
+            break;
+        rbp = next;
+    }
+}
+
+static void vmm_exception(struct cpu_user_regs *regs)
+{
+    uint64_t fixup = extable_find(regs->rip);
+
+    if (fixup) {
+        regs->rip = fixup;
+        return;
+    }
+    show_registers(regs);
+    panic("%s in the VMM, error code %#x", trap_name(regs->entry_vector), regs->error_code);
+}
+
+void handle_exception(struct cpu_user_regs *regs)
+{
+    if (!regs_in_guest(regs)) {
+        /* A breakpoint the guest set may be hit by our access to its memory: not an error of ours. */
+        if (regs->entry_vector == TRAP_DB) {
+            pv_vmm_debug_exception(regs);
+            return;
+        }
+        /* Page tables may change under a guest access that raced with nothing of ours; the fixup answers it. */
+        vmm_exception(regs);
+        return;
+    }
+    pv_handle_exception(regs);
+}
+
+void handle_nmi(struct cpu_user_regs *regs)
+{
+    panic_nmi_check();
+    pv_handle_nmi(regs);
+}
+
+void handle_double_fault(struct cpu_user_regs *regs)
+{
+    show_registers(regs);
+    panic("double fault: most likely the stack of CPU %u ran into its guard page", smp_processor_id());
+}
+
+void handle_machine_check(struct cpu_user_regs *regs)
+{
+    show_registers(regs);
+    panic("machine check on CPU %u, status %#lx", smp_processor_id(), rdmsr(0x17a)); /* IA32_MCG_STATUS */
+}
