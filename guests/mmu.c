@@ -5,7 +5,7 @@
 #include "common/trap.h"
 #include <xen/memory.h>
 
-static char *va;         /* a page of the initial mapping whose entry the tests change */
+static char *va;          /* a page of the initial mapping whose entry the tests change */
 static uint64_t va_entry; /* machine address of that entry */
 static uint64_t *page, *page2;
 
@@ -71,11 +71,13 @@ static void test_modes(void)
     uint64_t mfn = virt_to_mfn(page);
 
     set_entry(pte_make(mfn, PTE_P | PTE_RW | PTE_A | PTE_D));
-    result_errno("preserve ad", mmu_update_one(va_entry | MMU_PT_UPDATE_PRESERVE_AD, pte_make(mfn, PTE_P | PTE_RW)));
+    result_errno("preserve ad",
+                 mmu_update_one(va_entry | MMU_PT_UPDATE_PRESERVE_AD, pte_make(mfn, PTE_P | PTE_RW)));
     result("entry after preserve ad", "%lx", entry_flags() & ~PTE_US);
     result_errno("normal update without ad", set_entry(pte_make(mfn, PTE_P | PTE_RW)));
     result("entry after normal", "%lx", entry_flags() & ~PTE_US);
-    result_errno("no translate", mmu_update_one(va_entry | MMU_PT_UPDATE_NO_TRANSLATE, pte_make(mfn, PTE_RO)));
+    result_errno("no translate",
+                 mmu_update_one(va_entry | MMU_PT_UPDATE_NO_TRANSLATE, pte_make(mfn, PTE_RO)));
     result("entry after no translate", "%lx", entry_flags() & ~PTE_US);
     set_entry(0);
     result_errno("ptr within entry", mmu_update_one(va_entry + 4, 0));
@@ -91,8 +93,7 @@ static void test_modes(void)
 /* A frame of RAM that this domain does not own. */
 static unsigned long foreign_mfn(void)
 {
-    for (unsigned long mfn = 0x200; mfn < 0x18000; mfn++)
-    {
+    for (unsigned long mfn = 0x200; mfn < 0x18000; mfn++) {
         unsigned long pfn = mfn_to_pfn(mfn);
 
         if ((pfn >= start_info->nr_pages || pfn_to_mfn(pfn) != mfn) && mfn != start_info->shared_info >> 12)
@@ -113,16 +114,15 @@ static void test_machphys(void)
     result_errno("machphys with offset", mmu_update_one(ptr | 0xff8, pfn));
     result_errno("machphys of foreign", mmu_update_one((foreign_mfn() << 12) | MMU_MACHPHYS_UPDATE, 5));
     result_errno("machphys of shared info", mmu_update_one(start_info->shared_info | MMU_MACHPHYS_UPDATE, 5));
-    result_errno("machphys of page table", mmu_update_one(virt_to_machine(kernel_l4) | MMU_MACHPHYS_UPDATE,
-                                                          virt_to_pfn(kernel_l4)));
+    result_errno("machphys of page table",
+                 mmu_update_one(virt_to_machine(kernel_l4) | MMU_MACHPHYS_UPDATE, virt_to_pfn(kernel_l4)));
     result_errno("machphys out of range", mmu_update_one((1ul << 50) | MMU_MACHPHYS_UPDATE, 5));
     result_errno("machphys of hole", mmu_update_one(0xf0000000ul | MMU_MACHPHYS_UPDATE, 5));
 }
 
 static void test_l1_values(void)
 {
-    static const struct
-    {
+    static const struct {
         const char *name;
         uint64_t flags;
     } cases[] = {
@@ -147,11 +147,11 @@ static void test_l1_values(void)
     };
 
     /* U/S and G of the stored entry are the VMM's own business. */
-    for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++)
-    {
+    for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
         long ret = set_entry(pte_make(virt_to_mfn(page), cases[i].flags));
 
-        result(cases[i].name, "%e %lx", ret, ret ? 0 : (*pte_of((unsigned long)va, 1) & 0x8000000000000efbul));
+        result(cases[i].name, "%e %lx", ret,
+               ret ? 0 : (*pte_of((unsigned long)va, 1) & 0x8000000000000efbul));
         set_entry(0);
     }
     result_errno("l1 not present, zero frame", set_entry(0x100));
@@ -241,20 +241,24 @@ static void test_va_mapping(void)
     result_errno("va unaligned", hc_update_va_mapping(a + 0x123, pte, UVMF_INVLPG));
     *page = 0x99;
     result("va reads", "%lx", *(volatile uint64_t *)va);
-    result_errno("va table writable", hc_update_va_mapping(a, pte_make(virt_to_mfn(kernel_l4), PTE_DATA), UVMF_INVLPG));
+    result_errno("va table writable",
+                 hc_update_va_mapping(a, pte_make(virt_to_mfn(kernel_l4), PTE_DATA), UVMF_INVLPG));
     result("va kept", "%lx", *(volatile uint64_t *)va);
     result_errno("va unmap", hc_update_va_mapping(a, 0, UVMF_INVLPG));
     result_errno("va without table", hc_update_va_mapping(0x4000000000, pte, UVMF_INVLPG));
     result_errno("va in VMM", hc_update_va_mapping(0xffff820000000000, pte, UVMF_INVLPG));
     result_errno("va m2p", hc_update_va_mapping(0xffff800000000000, pte, UVMF_INVLPG));
     result_errno("va noncanonical", hc_update_va_mapping(0x900000000000, pte, UVMF_INVLPG));
-    result_errno("va other self", HC4(__HYPERVISOR_update_va_mapping_otherdomain, a, pte, UVMF_INVLPG, DOMID_SELF));
+    result_errno("va other self",
+                 HC4(__HYPERVISOR_update_va_mapping_otherdomain, a, pte, UVMF_INVLPG, DOMID_SELF));
     result_errno("va other 0", HC4(__HYPERVISOR_update_va_mapping_otherdomain, a, pte, UVMF_INVLPG, 0));
     result_errno("va other 1", HC4(__HYPERVISOR_update_va_mapping_otherdomain, a, pte, UVMF_INVLPG, 1));
-    result_errno("va other io own", HC4(__HYPERVISOR_update_va_mapping_otherdomain, a, pte, UVMF_INVLPG, DOMID_IO));
-    result_errno("va other io VGA", HC4(__HYPERVISOR_update_va_mapping_otherdomain, a, pte_make(0xb8, PTE_DATA),
-                                        UVMF_INVLPG, DOMID_IO));
-    result_errno("va other xen", HC4(__HYPERVISOR_update_va_mapping_otherdomain, a, pte, UVMF_INVLPG, DOMID_XEN));
+    result_errno("va other io own",
+                 HC4(__HYPERVISOR_update_va_mapping_otherdomain, a, pte, UVMF_INVLPG, DOMID_IO));
+    result_errno("va other io VGA", HC4(__HYPERVISOR_update_va_mapping_otherdomain, a,
+                                        pte_make(0xb8, PTE_DATA), UVMF_INVLPG, DOMID_IO));
+    result_errno("va other xen",
+                 HC4(__HYPERVISOR_update_va_mapping_otherdomain, a, pte, UVMF_INVLPG, DOMID_XEN));
     set_entry(0);
 }
 
@@ -276,17 +280,26 @@ static void test_upper(void)
     page_make_readonly(l1);
     result_errno("l4 entry", mmu_update_one(l4e, pte_make(virt_to_mfn(l3), PTE_TABLE)));
     result("l4 mapping reads", "%lx", *(volatile uint64_t *)base);
-    result_errno("l2 entry with PSE",
-                 mmu_update_one(virt_to_machine(l2 + 1), pte_make(virt_to_mfn(data) & ~511ul, PTE_TABLE | PTE_PSE)));
-    result_errno("l3 entry with PSE", mmu_update_one(virt_to_machine(l3 + 1), pte_make(0, PTE_TABLE | PTE_PSE)));
-    result_errno("l2 entry to l3", mmu_update_one(virt_to_machine(l2 + 1), pte_make(virt_to_mfn(l3), PTE_TABLE)));
-    result_errno("l2 entry to data", mmu_update_one(virt_to_machine(l2 + 1), pte_make(virt_to_mfn(data), PTE_TABLE)));
-    result_errno("l2 entry to same l1", mmu_update_one(virt_to_machine(l2 + 1), pte_make(virt_to_mfn(l1), PTE_TABLE)));
+    result_errno(
+        "l2 entry with PSE",
+        mmu_update_one(virt_to_machine(l2 + 1), pte_make(virt_to_mfn(data) & ~511ul, PTE_TABLE | PTE_PSE)));
+    result_errno("l3 entry with PSE",
+                 mmu_update_one(virt_to_machine(l3 + 1), pte_make(0, PTE_TABLE | PTE_PSE)));
+    result_errno("l2 entry to l3",
+                 mmu_update_one(virt_to_machine(l2 + 1), pte_make(virt_to_mfn(l3), PTE_TABLE)));
+    result_errno("l2 entry to data",
+                 mmu_update_one(virt_to_machine(l2 + 1), pte_make(virt_to_mfn(data), PTE_TABLE)));
+    result_errno("l2 entry to same l1",
+                 mmu_update_one(virt_to_machine(l2 + 1), pte_make(virt_to_mfn(l1), PTE_TABLE)));
     result("second mapping reads", "%lx", *(volatile uint64_t *)(base + 0x200000));
-    result_errno("l2 entry to foreign", mmu_update_one(virt_to_machine(l2 + 2), pte_make(foreign_mfn(), PTE_TABLE)));
-    result_errno("l2 entry beyond RAM", mmu_update_one(virt_to_machine(l2 + 2), pte_make(1ul << 26, PTE_TABLE)));
-    result_errno("l2 entry bit 8", mmu_update_one(virt_to_machine(l2 + 2), pte_make(virt_to_mfn(l1), PTE_TABLE | PTE_G)));
-    result_errno("l2 entry without U", mmu_update_one(virt_to_machine(l2 + 3), pte_make(virt_to_mfn(l1), PTE_P | PTE_RW)));
+    result_errno("l2 entry to foreign",
+                 mmu_update_one(virt_to_machine(l2 + 2), pte_make(foreign_mfn(), PTE_TABLE)));
+    result_errno("l2 entry beyond RAM",
+                 mmu_update_one(virt_to_machine(l2 + 2), pte_make(1ul << 26, PTE_TABLE)));
+    result_errno("l2 entry bit 8",
+                 mmu_update_one(virt_to_machine(l2 + 2), pte_make(virt_to_mfn(l1), PTE_TABLE | PTE_G)));
+    result_errno("l2 entry without U",
+                 mmu_update_one(virt_to_machine(l2 + 3), pte_make(virt_to_mfn(l1), PTE_P | PTE_RW)));
     result("l2 entry stored", "%lx", l2[3] & 0xfff & ~PTE_US);
     result_errno("l2 entry read-only, NX",
                  mmu_update_one(virt_to_machine(l2 + 4), pte_make(virt_to_mfn(l1), PTE_P | PTE_US | PTE_NX)));
@@ -295,11 +308,15 @@ static void test_upper(void)
     result_errno("l2 entry change of flags only",
                  mmu_update_one(virt_to_machine(l2 + 4), pte_make(virt_to_mfn(l1), PTE_TABLE)));
     result_errno("l2 entry, not present with frame", mmu_update_one(virt_to_machine(l2 + 5), 0xabc000));
-    result_errno("l3 entry to l1", mmu_update_one(virt_to_machine(l3 + 2), pte_make(virt_to_mfn(l1), PTE_TABLE)));
-    result_errno("l3 entry NX", mmu_update_one(virt_to_machine(l3 + 2), pte_make(virt_to_mfn(l2), PTE_TABLE | PTE_NX)));
+    result_errno("l3 entry to l1",
+                 mmu_update_one(virt_to_machine(l3 + 2), pte_make(virt_to_mfn(l1), PTE_TABLE)));
+    result_errno("l3 entry NX",
+                 mmu_update_one(virt_to_machine(l3 + 2), pte_make(virt_to_mfn(l2), PTE_TABLE | PTE_NX)));
     result_errno("l4 slot 256", mmu_update_one(virt_to_machine(kernel_l4 + 256), 0));
-    result_errno("l4 slot 271", mmu_update_one(virt_to_machine(kernel_l4 + 271), pte_make(virt_to_mfn(l3), PTE_TABLE)));
-    result_errno("l4 slot 272", mmu_update_one(virt_to_machine(kernel_l4 + 272), pte_make(virt_to_mfn(l3), PTE_TABLE)));
+    result_errno("l4 slot 271",
+                 mmu_update_one(virt_to_machine(kernel_l4 + 271), pte_make(virt_to_mfn(l3), PTE_TABLE)));
+    result_errno("l4 slot 272",
+                 mmu_update_one(virt_to_machine(kernel_l4 + 272), pte_make(virt_to_mfn(l3), PTE_TABLE)));
     result_errno("l4 slot 272 off", mmu_update_one(virt_to_machine(kernel_l4 + 272), 0));
     result_errno("l1 in use made writable", set_entry(pte_make(virt_to_mfn(l1), PTE_DATA)));
     result_errno("l4 entry off", mmu_update_one(l4e, 0));
@@ -318,10 +335,14 @@ static void test_upper(void)
     page_make_readonly(l1);
     page_make_readonly(l2);
     page_make_readonly(l3);
-    result_errno("l4 entry over an l1 that maps l4 writable", mmu_update_one(l4e, pte_make(virt_to_mfn(l3), PTE_TABLE)));
-    result_errno("all writable after refusal 1", hc_update_va_mapping((unsigned long)l1, pte_make(virt_to_mfn(l1), PTE_DATA), UVMF_INVLPG));
-    result_errno("all writable after refusal 2", hc_update_va_mapping((unsigned long)l2, pte_make(virt_to_mfn(l2), PTE_DATA), UVMF_INVLPG));
-    result_errno("all writable after refusal 3", hc_update_va_mapping((unsigned long)l3, pte_make(virt_to_mfn(l3), PTE_DATA), UVMF_INVLPG));
+    result_errno("l4 entry over an l1 that maps l4 writable",
+                 mmu_update_one(l4e, pte_make(virt_to_mfn(l3), PTE_TABLE)));
+    result_errno("all writable after refusal 1",
+                 hc_update_va_mapping((unsigned long)l1, pte_make(virt_to_mfn(l1), PTE_DATA), UVMF_INVLPG));
+    result_errno("all writable after refusal 2",
+                 hc_update_va_mapping((unsigned long)l2, pte_make(virt_to_mfn(l2), PTE_DATA), UVMF_INVLPG));
+    result_errno("all writable after refusal 3",
+                 hc_update_va_mapping((unsigned long)l3, pte_make(virt_to_mfn(l3), PTE_DATA), UVMF_INVLPG));
 }
 
 /* Self-referencing entries. */
@@ -332,9 +353,9 @@ static void test_linear(void)
     uint64_t *l3 = page_alloc();
 
     result_errno("linear writable", mmu_update_one(slot, pte_make(virt_to_mfn(kernel_l4), PTE_TABLE)));
-    result_errno("linear read-only", mmu_update_one(slot, pte_make(virt_to_mfn(kernel_l4), PTE_P | PTE_US | PTE_A)));
-    if (kernel_l4[300] & PTE_P)
-    {
+    result_errno("linear read-only",
+                 mmu_update_one(slot, pte_make(virt_to_mfn(kernel_l4), PTE_P | PTE_US | PTE_A)));
+    if (kernel_l4[300] & PTE_P) {
         const volatile uint64_t *l4 = (void *)(base | (300ul << 30) | (300ul << 21) | (300ul << 12));
 
         result("linear reads l4", "%d", l4[511] == kernel_l4[511]);

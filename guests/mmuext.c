@@ -22,8 +22,7 @@ static void result_level(const char *what, unsigned int level, long ret)
 /* Pins an empty table of each level, then looks at the rules around it. */
 static void test_pin(void)
 {
-    for (unsigned int l = 0; l < 4; l++)
-    {
+    for (unsigned int l = 0; l < 4; l++) {
         uint64_t *t = page_alloc();
         unsigned long mfn = virt_to_mfn(t);
 
@@ -46,8 +45,7 @@ static void test_pin(void)
 /* A table with one bad entry each. */
 static void test_pin_contents(void)
 {
-    const struct
-    {
+    const struct {
         const char *name;
         unsigned int cmd;
         uint64_t entry;
@@ -69,8 +67,7 @@ static void test_pin_contents(void)
         {"pin l4, PSE", MMUEXT_PIN_L4_TABLE, kernel_l4[511] | PTE_PSE},
     };
 
-    for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++)
-    {
+    for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
         uint64_t *t = page_alloc();
         unsigned long mfn = virt_to_mfn(t);
 

@@ -5,9 +5,9 @@
 #include "common/trap.h"
 
 static char *va;
-static uint64_t *pte;  /* where va's entry is seen, read-only */
+static uint64_t *pte; /* where va's entry is seen, read-only */
 static uint64_t *page;
-static uint64_t good;  /* an entry for page */
+static uint64_t good; /* an entry for page */
 
 /* What the entry is after the write under trial: frame right or not, flags without U/S and G. */
 static void result_write(const char *name)
@@ -16,9 +16,15 @@ static void result_write(const char *name)
 
     if (trap.count)
         result(name, "vector %lu error %lx rip+%ld, entry %s", trap.first.vector, trap.first.error_code,
-               (long)(trap.first.rip - trap_start), !now ? "clear" : frame == (good & PTE_FRAME) ? "good" : "else");
+               (long)(trap.first.rip - trap_start),
+               !now                          ? "clear"
+               : frame == (good & PTE_FRAME) ? "good"
+                                             : "else");
     else
-        result(name, "done, %s frame, flags %lx", frame == (good & PTE_FRAME) ? "good" : frame ? "other" : "no",
+        result(name, "done, %s frame, flags %lx",
+               frame == (good & PTE_FRAME) ? "good"
+               : frame                     ? "other"
+                                           : "no",
                now & 0x8000000000000efbul);
 }
 
@@ -31,8 +37,10 @@ static void test_before(void)
 {
     TRY("movq %0, (%1)", ::"r"(good), "r"(pte) : "memory");
     result_write("without assist");
-    result_errno("assist enable", HC2(__HYPERVISOR_vm_assist, VMASST_CMD_enable, VMASST_TYPE_writable_pagetables));
-    result_errno("assist again", HC2(__HYPERVISOR_vm_assist, VMASST_CMD_enable, VMASST_TYPE_writable_pagetables));
+    result_errno("assist enable",
+                 HC2(__HYPERVISOR_vm_assist, VMASST_CMD_enable, VMASST_TYPE_writable_pagetables));
+    result_errno("assist again",
+                 HC2(__HYPERVISOR_vm_assist, VMASST_CMD_enable, VMASST_TYPE_writable_pagetables));
 }
 
 static void test_stores(void)
@@ -98,9 +106,9 @@ static void test_stores(void)
     TRY("movnti %0, (%1)", ::"r"(good), "r"(pte) : "memory");
     result_write("movnti");
     reset(0);
-    TRY("pushq %%rsp; movq %1, %%rbx; movq %%rsp, %%rcx; movq %1, %%rsp; pushq %0; movq %%rcx, %%rsp; popq %%rcx", ::"r"(
-                                                                                                     good),
-        "r"(pte + 1)
+    TRY("pushq %%rsp; movq %1, %%rbx; movq %%rsp, %%rcx; movq %1, %%rsp; pushq %0; movq %%rcx, %%rsp; popq "
+        "%%rcx",
+        ::"r"(good), "r"(pte + 1)
         : "memory", "rbx", "rcx");
     result_write("push");
     reset(0);
@@ -108,8 +116,7 @@ static void test_stores(void)
 
 static void test_refusals(void)
 {
-    static const struct
-    {
+    static const struct {
         const char *name;
         uint64_t frame, flags;
     } cases[] = {
@@ -119,8 +126,7 @@ static void test_refusals(void)
         {"write of local APIC", 0xfee00, PTE_DATA},
     };
 
-    for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++)
-    {
+    for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
         reset(good);
         TRY("movq %0, (%1)", ::"r"(pte_make(cases[i].frame, cases[i].flags)), "r"(pte) : "memory");
         result_write(cases[i].name);
@@ -159,8 +165,7 @@ static void test_assist_ops(void)
 {
     static const unsigned int types[] = {0, 1, 2, 3, 4, 5, 6, 31, 32, 33, 64, 0xffffffff};
 
-    for (unsigned int i = 0; i < ARRAY_SIZE(types); i++)
-    {
+    for (unsigned int i = 0; i < ARRAY_SIZE(types); i++) {
         long on = HC2(__HYPERVISOR_vm_assist, VMASST_CMD_enable, types[i]);
         long off = HC2(__HYPERVISOR_vm_assist, VMASST_CMD_disable, types[i]);
         char name[] = "assist type 00";

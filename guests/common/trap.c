@@ -5,11 +5,11 @@
 #include <xen/callback.h>
 
 struct trap_record trap;
-unsigned long trap_resume, trap_start;
-bool trap_continue;
-unsigned int event_count[EVENT_COUNT_MAX];
+volatile unsigned long trap_resume, trap_start;
+volatile bool trap_continue;
+volatile unsigned int event_count[EVENT_COUNT_MAX];
 void (*event_hook)(unsigned int port);
-bool event_ignore;
+volatile bool event_ignore;
 
 static bool in_user;
 static uint64_t *user_l4;

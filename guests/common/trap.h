@@ -40,11 +40,11 @@ struct trap_record {
 /* Everything that came in since trap_clear(). */
 extern struct trap_record trap;
 /* Where a trap taken in kernel mode continues; 0 means it is not expected and ends the guest. */
-extern unsigned long trap_resume;
+extern volatile unsigned long trap_resume;
 /* Address of the instruction under trial, to report RIP as a distance from it. */
-extern unsigned long trap_start;
+extern volatile unsigned long trap_start;
 /* With true a trap out of kernel mode goes on where the frame says. */
-extern bool trap_continue;
+extern volatile bool trap_continue;
 
 extern uint64_t failsafe_selectors[4]; /* DS, ES, FS, GS */
 
@@ -56,11 +56,11 @@ long trap_set_cs(unsigned int vector, uint8_t flags, uint16_t cs, unsigned long 
 long callback_register(uint16_t type, uint16_t flags, void (*address)(void));
 
 /* Events: called for CALLBACK_EVENT after it was recorded; counts per port. */
-extern unsigned int event_count[];
+extern volatile unsigned int event_count[];
 #define EVENT_COUNT_MAX 4096
 extern void (*event_hook)(unsigned int port);
 /* With true, an upcall is recorded only, and returns with events masked. */
-extern bool event_ignore;
+extern volatile bool event_ignore;
 
 struct vcpu_info *vcpu_info(void);
 
