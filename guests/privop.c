@@ -414,10 +414,10 @@ static void test_cpuid(void)
     forced_cpuid("cpuid hypervisor hvm", XEN_CPUID_LEAF(4), 0, ~0u, ~0u, ~0u, ~0u);
     forced_cpuid("cpuid hypervisor pv", XEN_CPUID_LEAF(5), 0, ~0u, 0, ~0u, ~0u);
     forced_cpuid("cpuid hypervisor beyond", XEN_CPUID_LEAF(6), 0, ~0u, ~0u, ~0u, ~0u);
-    forced_cpuid("cpuid leaf 1: de pse tsc msr pae mce cx8 apic sep mtrr pge mca", 1, 0, 0, 0, 0, 0x00007bfc);
-    forced_cpuid("cpuid leaf 1: vmx smx x2apic osxsave hypervisor", 1, 0, 0, 0, 0x88200060, 0);
-    forced_cpuid("cpuid leaf 7: smep smap umip pku fsgsbase", 7, 0, 0, 0x00100081, 0x0000000c, 0);
-    forced_cpuid("cpuid leaf 0x80000001: svm", 0x80000001, 0, 0, 0, 4, 0x20100800);
+    forced_cpuid("cpuid leaf 1, de pse tsc msr pae mce cx8 apic sep mtrr pge mca", 1, 0, 0, 0, 0, 0x00007bfc);
+    forced_cpuid("cpuid leaf 1, vmx smx x2apic osxsave hypervisor", 1, 0, 0, 0, 0x88200060, 0);
+    forced_cpuid("cpuid leaf 7, smep smap umip pku fsgsbase", 7, 0, 0, 0x00100081, 0x0000000c, 0);
+    forced_cpuid("cpuid leaf 0x80000001, svm", 0x80000001, 0, 0, 0, 4, 0x20100800);
     forced_cpuid("cpuid leaf 0x20000000", 0x20000000, 0, ~0u, ~0u, ~0u, ~0u);
 }
 

@@ -19,7 +19,7 @@ def main():
         bad = [l for l in lines if not l.startswith("TEST ")]
         if not boot.END.search(output) or bad or twice or not lines:
             failed += 1
-            print(f"{name}: not recorded; {bad} twice: {sorted(twice)}; end of output:\n{output[-3000:]}")
+            print(f"{name}: not recorded; {bad} twice: {sorted(twice)}; end of output:\n{output[-1500:]}")
             continue
         changed = oracle.differences(name, lines)
         oracle.store(name, lines)
