@@ -8,24 +8,25 @@ struct cpu_user_regs;
 struct domain;
 
 /* Vectors. Below 0x20: exceptions; 0x80 and 0x82 belong to guests. Higher is more urgent. */
-#define VECTOR_FIRST_DYNAMIC 0x30
-#define VECTOR_LAST_DYNAMIC  0xdf
+#define VECTOR_FIRST_DYNAMIC  0x30
+#define VECTOR_LAST_DYNAMIC   0xdf
 #define VECTOR_LEGACY_SYSCALL 0x80
-#define VECTOR_CALL_FUNCTION 0xf9
-#define VECTOR_EVENT_CHECK   0xfa
+#define VECTOR_CALL_FUNCTION  0xf9
+#define VECTOR_EVENT_CHECK    0xfa
 #define VECTOR_INVALIDATE_TLB 0xfb
-#define VECTOR_LOCAL_TIMER   0xfc
-#define VECTOR_ERROR         0xfe
-#define VECTOR_SPURIOUS      0xff
+#define VECTOR_LOCAL_TIMER    0xfc
+#define VECTOR_ERROR          0xfe
+#define VECTOR_SPURIOUS       0xff
 
-/* Boot CPU, after ACPI: masks the PICs, sets up IO-APICs and the local APIC; then interrupts may be enabled. */
+/* Boot CPU, after ACPI: masks the PICs, sets up IO-APICs and the local APIC; then interrupts may be enabled.
+ */
 void irq_init(void);
 void irq_init_cpu(void); /* local APIC of a CPU that comes up */
 
 /* Entry of every external interrupt: dispatches by vector, sends the EOI. Interrupts off. */
 void do_irq(struct cpu_user_regs *regs);
 
-/* Handler in the VMM for a GSI (serial, HPET). 0, -EBUSY, -EINVAL. */
+/* Handler in the VMM for a GSI (serial, HPET), called with interrupts off. 0, -EBUSY, -EINVAL, -ENOSPC. */
 int request_gsi(uint32_t gsi, void (*fn)(void *), void *data);
 
 /* Handler of a fixed high vector; at boot. */

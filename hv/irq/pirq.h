@@ -1,0 +1,69 @@
+/*
+ * Physical interrupts of a domain. A pirq is the domain's number for an
+ * interrupt source (an irq_desc); it is mapped to the source by physdev_op and
+ * bound to one of the domain's event channels by EVTCHNOP_bind_pirq.
+ *
+ * Locks: map and unmap take LOCK_PIRQ of the domain. Bind, unbind and what
+ * follows a bind take only LOCK_IRQ_DESC, so event-channel code may call them
+ * under its own locks. A struct pirq, once made, lives until pirq_domain_free().
+ */
+#ifndef IRQ_PIRQ_H
+#define IRQ_PIRQ_H
+
+#include <base/types.h>
+
+struct domain;
+struct vcpu;
+
+struct pirq {
+    struct domain *domain;
+    uint32_t pirq;
+    uint32_t irq;      /* mapped source, IRQ_NONE if none; changes under LOCK_PIRQ and the source's lock */
+    bool reserved;     /* PHYSDEVOP_get_free_pirq gave it out, nothing mapped yet; LOCK_PIRQ */
+    bool eoi_owed;     /* source's lock, as the rest */
+    uint32_t port;     /* bound event channel, 0 if none */
+    struct vcpu *vcpu; /* to which that channel is bound */
+};
+
+int pirq_domain_init(struct domain *d);
+/* The domain dies: unbinds and unmaps all. 0 or -ERESTART. */
+int pirq_domain_release(struct domain *d);
+void pirq_domain_free(struct domain *d);
+
+/*
+ * For EVTCHNOP_bind_pirq: from now on the interrupt raises port, on the CPU of
+ * v if that is possible. -EINVAL: not mapped; -EBUSY: the VMM or a domain that
+ * does not share has it; -EEXIST: already bound.
+ */
+int pirq_bind(struct domain *d, uint32_t pirq, uint32_t port, struct vcpu *v, bool share);
+/*
+ * The port closes. Nothing if the pirq is not bound to this port (any more). A
+ * delivery on another CPU may still raise the port for a moment after this returns.
+ */
+void pirq_unbind(struct domain *d, uint32_t pirq, uint32_t port);
+/* EVTCHNOP_bind_vcpu. That vCPUs move needs no call: the source follows at its next interrupt. */
+void pirq_set_vcpu(struct domain *d, uint32_t pirq, uint32_t port, struct vcpu *v);
+
+/*
+ * Maps a source as d's pirq number (negative: the source's own number if that
+ * is free, else any). The number; -EINVAL, -EEXIST (number or source mapped
+ * otherwise), -ENOSPC, -ENOMEM. Mapping the same pair again gives the number.
+ */
+int pirq_map_gsi(struct domain *d, uint32_t gsi, int pirq);
+/* nr consecutive MSI sources first.. as nr consecutive numbers, from pirq or chosen when negative. */
+int pirq_map_msi(struct domain *d, uint32_t first_irq, uint32_t nr, int pirq);
+/* Unbinds too. The source unmapped (IRQ_NONE: was only reserved) in *irq. -EINVAL: not mapped. */
+int pirq_unmap(struct domain *d, uint32_t pirq, uint32_t *irq);
+/* Reserves a free number; -ENOSPC, -ENOMEM. */
+int pirq_reserve(struct domain *d, bool gsi);
+/* The source of a mapped pirq, or IRQ_NONE. */
+uint32_t pirq_to_irq(struct domain *d, uint32_t pirq);
+
+/* PHYSDEVOP_eoi. -EINVAL: no such pirq. */
+int pirq_eoi(struct domain *d, uint32_t pirq);
+/* XENIRQSTAT_* in *flags. -EINVAL: number out of range. */
+int pirq_status(struct domain *d, uint32_t pirq, uint32_t *flags);
+/* PHYSDEVOP_pirq_eoi_gmfn_*: bits of pirqs that need an EOI, in a page of the domain. -EBUSY, -EINVAL. */
+int pirq_set_eoi_map(struct domain *d, mfn_t mfn, bool auto_unmask);
+
+#endif
