@@ -37,12 +37,12 @@ def qemu_command(hypervisor, name):
     settings = SETTINGS.get(name, {})
     image = ROOT / "build" / "guests" / name
     return [
-        os.environ.get("QEMU", "qemu-system-x86_64"),
+        os.environ.get("QEMU") or "qemu-system-x86_64",
         "-kernel", str(hypervisor),
         "-initrd", f"{image} {settings.get('args', 'seed=1')}",
         "-append", HV_OPTIONS + " " + settings.get("hv", ""),
         "-m", "512", "-smp", str(settings.get("cpus", 1)),
-        "-cpu", os.environ.get("QEMU_CPU", "max,-smap,-xsave"),
+        "-cpu", os.environ.get("QEMU_CPU") or "max,-smap,-xsave",
         "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio",
     ]
 
