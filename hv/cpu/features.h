@@ -38,6 +38,9 @@ struct cpuid_regs {
     uint32_t a, b, c, d;
 };
 
+#ifdef HOSPES_UNIT_TEST
+struct cpuid_regs cpuid_count(uint32_t leaf, uint32_t subleaf); /* a test supplies it */
+#else
 static inline struct cpuid_regs cpuid_count(uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid_regs r;
@@ -45,8 +48,14 @@ static inline struct cpuid_regs cpuid_count(uint32_t leaf, uint32_t subleaf)
     __asm__ __volatile__("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "0"(leaf), "2"(subleaf));
     return r;
 }
+#endif
 
-/* Reads the boot CPU's features; panics naming a feature the VMM cannot do without. */
+/* Reads the boot CPU's features, less those switched off; panics naming one the VMM cannot do without. */
 void cpu_features_init(void);
+/* A CPU that comes up: false (with a line) if it lacks what the boot CPU has and is used. */
+bool cpu_features_match(void);
+
+/* Name of the enum cpu_feature, as in the interface's header. */
+const char *cpu_feature_name(enum cpu_feature f);
 
 #endif

@@ -53,6 +53,12 @@ int pv_set_gdt(struct vcpu *v, const uint64_t *frames, uint32_t entries) __must_
 /* Replaces the LDT, by guest linear address; 0 entries: none. -EINVAL. Same rules for v. */
 int pv_set_ldt(struct vcpu *v, uint64_t base, uint32_t entries) __must_check;
 
+/*
+ * Unmaps the LDT's pages, to be mapped again when used: for a change of the
+ * tables that map ldt_base (MMUEXT_NEW_BASEPTR). v is current or does not run.
+ */
+void pv_invalidate_ldt(struct vcpu *v);
+
 /* Context switch: GDT and LDT of v (or, for an idle vCPU, the CPU's own). Interrupts off. */
 void pv_load_descriptors(struct vcpu *v);
 

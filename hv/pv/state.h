@@ -5,6 +5,9 @@
 #include <base/types.h>
 #include <xen/xen.h>
 
+struct desc_window;
+struct page_info;
+
 #define PV_GDT_FRAMES 14 /* FIRST_RESERVED_GDT_PAGE: what a guest may fill */
 
 /* Where the VMM enters the guest for an event that is not an exception. */
@@ -22,6 +25,7 @@ struct pv_vcpu {
     uint32_t ldt_mapped;   /* bit n: LDT page n is mapped in the window, with a PGT_DESC reference */
     struct page_info *ldt_pages[16];
     uint64_t desc_window;  /* this vCPU's window in the descriptor area (pv/descriptor.c) */
+    struct desc_window *desc; /* host-only: the window's page-table entries */
 
     uint64_t kernel_sp;    /* stack_switch() */
     uint16_t kernel_ss;

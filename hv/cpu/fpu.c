@@ -1,0 +1,337 @@
+/*
+ * Eager switching of floating-point and vector state.
+ *
+ * The save area has the standard XSAVE format (SDM vol 1, 13.4): FXSAVE image,
+ * header, components at fixed offsets. XSAVEOPT is used where the CPU has it:
+ * it skips what is unmodified as well as what is in its initial state, so the
+ * compacted format would only save memory. XSAVEOPT's tracking holds because
+ * each vCPU is always restored from its area before it is saved there, and who
+ * changes the area in between forgets that a CPU holds its state (owner below).
+ */
+#include <cpu/fpu.h>
+#include <base/errno.h>
+#include <control/hypercall.h>
+#include <cpu/control.h>
+#include <cpu/features.h>
+#include <cpu/insn.h>
+#include <domain/domain.h>
+#include <lib/string.h>
+#include <mm/page_alloc.h>
+
+#define XSAVE_HEADER_SIZE 64
+#define XSAVE_LEGACY_SIZE (FXSAVE_SIZE + XSAVE_HEADER_SIZE)
+#define AREA_ALIGN        64
+
+#define FCW_DEFAULT   0x37f
+#define MXCSR_DEFAULT 0x1f80
+#define FSW_ES        BIT(7) /* an unmasked exception waits */
+/* MXCSR bits of every CPU with SSE2 where the mask field reads 0 (SDM vol 1, 11.6.6). */
+#define MXCSR_MASK_DEFAULT 0xffbf
+
+struct fxsave {
+    uint16_t fcw, fsw;
+    uint8_t ftw, reserved;
+    uint16_t fop;
+    uint64_t fip, fdp;
+    uint32_t mxcsr, mxcsr_mask;
+    uint8_t registers[FXSAVE_SIZE - 32];
+};
+_Static_assert(sizeof(struct fxsave) == FXSAVE_SIZE, "FXSAVE image");
+
+struct xsave {
+    struct fxsave legacy;
+    uint64_t xstate_bv, xcomp_bv;
+    uint64_t reserved[6];
+    uint8_t components[];
+};
+_Static_assert(sizeof(struct xsave) == XSAVE_LEGACY_SIZE, "XSAVE header");
+
+struct fpu_state {
+    struct xsave *area; /* aligned, within this allocation */
+    uint64_t xcr0_used; /* every component ever enabled; 0: XSAVE is not needed */
+    uint32_t cpu;       /* where it was loaded last */
+    uint8_t space[];
+};
+
+/* Whose state this CPU's registers hold, saved or not; NULL after any other use. */
+static DEFINE_PER_CPU(struct fpu_state *, owner);
+static DEFINE_PER_CPU(uint64_t, loaded_xcr0);
+static DEFINE_PER_CPU(bool, ts_set);
+
+static uint64_t xcr0_mask __ro_after_init = XCR0_X87 | XCR0_SSE;
+static uint32_t area_size __ro_after_init = XSAVE_LEGACY_SIZE;
+static uint32_t mxcsr_mask __ro_after_init = MXCSR_MASK_DEFAULT;
+/* AMD before RSTR_FP_ERR_PTRS: FXRSTOR leaves the error pointers of the last owner (APM vol 2, 11.4.4). */
+static bool pointers_leak __ro_after_init;
+
+static void load_xcr0(uint64_t v)
+{
+    if (this_cpu(loaded_xcr0) == v)
+        return;
+    this_cpu(loaded_xcr0) = v;
+    __asm__ __volatile__("xsetbv" : : "c"(0), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)));
+}
+
+static void load_ts(bool ts)
+{
+    if (this_cpu(ts_set) == ts)
+        return;
+    this_cpu(ts_set) = ts;
+    if (ts)
+        write_cr0(HOST_CR0 | CR0_TS);
+    else
+        __asm__ __volatile__("clts");
+}
+
+void __init fpu_init(void)
+{
+    static struct fxsave probe __aligned(16) __initdata;
+
+    __asm__ __volatile__("clts; fninit; fxsave64 %0" : "+m"(probe));
+    if (probe.mxcsr_mask)
+        mxcsr_mask = probe.mxcsr_mask;
+    pointers_leak = host_cpu.vendor == VENDOR_AMD && !cpu_has(RSTR_FP_ERR_PTRS);
+    if (!cpu_has(XSAVE))
+        return;
+    xcr0_mask |= cpuid_count(0xd, 0).a & (XCR0_AVX | XCR0_AVX512);
+    if (!(xcr0_mask & XCR0_AVX) || (xcr0_mask & XCR0_AVX512) != XCR0_AVX512)
+        xcr0_mask &= ~XCR0_AVX512;
+    area_size = fpu_xsave_size(xcr0_mask);
+}
+
+void fpu_init_cpu(void)
+{
+    __asm__ __volatile__("clts; fninit");
+    this_cpu(ts_set) = false;
+    this_cpu(owner) = NULL;
+    if (!cpu_has(XSAVE))
+        return;
+    /* XCR0 after a reset is X87; after a warm start it is anything. */
+    cpu_load_cr4(host_cr4 | CR4_OSXSAVE);
+    this_cpu(loaded_xcr0) = 0;
+    load_xcr0(XCR0_X87);
+    cpu_load_cr4(host_cr4);
+}
+
+uint64_t fpu_xcr0_mask(void)
+{
+    return xcr0_mask;
+}
+
+uint32_t fpu_xsave_size(uint64_t xcr0)
+{
+    uint32_t size = XSAVE_LEGACY_SIZE;
+
+    for (uint32_t i = 2; i < 63; i++) {
+        struct cpuid_regs r;
+
+        if (!(xcr0 & xcr0_mask & BIT(i)))
+            continue;
+        r = cpuid_count(0xd, i); /* size, offset */
+        size = MAX(size, r.a + r.b);
+    }
+    return size;
+}
+
+int fpu_vcpu_init(struct vcpu *v)
+{
+    struct fpu_state *f = xzalloc_bytes(sizeof(*f) + AREA_ALIGN + area_size);
+
+    if (!f)
+        return -ENOMEM;
+    f->area = (struct xsave *)ROUND_UP((uintptr_t)f->space, AREA_ALIGN);
+    f->area->legacy.fcw = FCW_DEFAULT;
+    f->area->legacy.mxcsr = MXCSR_DEFAULT;
+    f->cpu = ~0u;
+    v->pv.xcr0 = XCR0_X87;
+    v->fpu = f;
+    return 0;
+}
+
+void fpu_vcpu_free(struct vcpu *v)
+{
+    struct fpu_state *f = v->fpu;
+
+    if (!f)
+        return;
+    /* A later vCPU at the same address must not be taken for this one. */
+    if (f->cpu < MAX_CPUS)
+        cmpxchg(&per_cpu(owner, f->cpu), f, (struct fpu_state *)NULL);
+    v->fpu = NULL;
+    xfree(f);
+}
+
+/* CR4 and XCR0 such that XSAVE and XRSTOR reach all of f's components. */
+static void open_all(const struct fpu_state *f, uint64_t cr4)
+{
+    cpu_load_cr4(cr4 | CR4_OSXSAVE);
+    load_xcr0(f->xcr0_used);
+}
+
+static void save_area(struct fpu_state *f, uint64_t cr4)
+{
+    if (!f->xcr0_used) {
+        __asm__ __volatile__("fxsave64 %0" : "+m"(f->area->legacy));
+        f->area->xstate_bv = XCR0_X87 | XCR0_SSE;
+        return;
+    }
+    open_all(f, cr4);
+    if (cpu_has(XSAVEOPT))
+        __asm__ __volatile__("xsaveopt64 %0" : "+m"(*f->area) : "a"(~0u), "d"(~0u) : "memory");
+    else
+        __asm__ __volatile__("xsave64 %0" : "+m"(*f->area) : "a"(~0u), "d"(~0u) : "memory");
+}
+
+/* Overwrites the error pointers left by another vCPU; harmless where they are restored anyway. */
+static void wipe_error_pointers(void)
+{
+    static const uint64_t zero;
+
+    __asm__ __volatile__("fnclex; ffree %%st(7); fildq %0" : : "m"(zero));
+}
+
+static void restore_area(struct fpu_state *f, uint64_t cr4)
+{
+    if (pointers_leak && !(f->area->legacy.fsw & FSW_ES))
+        wipe_error_pointers();
+    if (!f->xcr0_used) {
+        __asm__ __volatile__("fxrstor64 %0" : : "m"(f->area->legacy));
+        return;
+    }
+    open_all(f, cr4);
+    __asm__ __volatile__("xrstor64 %0" : : "m"(*f->area), "a"(~0u), "d"(~0u) : "memory");
+}
+
+/* After the state is in the registers: what the guest chose. */
+static void load_controls(struct vcpu *v)
+{
+    if (v->fpu->xcr0_used) {
+        cpu_load_cr4(vcpu_cr4(v) | CR4_OSXSAVE);
+        load_xcr0(v->pv.xcr0);
+    }
+    cpu_load_cr4(vcpu_cr4(v));
+    load_ts(v->pv.cr0_guest & CR0_TS);
+}
+
+void fpu_save(struct vcpu *v)
+{
+    if (!v->fpu)
+        return;
+    load_ts(false);
+    save_area(v->fpu, vcpu_cr4(v));
+}
+
+void fpu_restore(struct vcpu *v)
+{
+    struct fpu_state *f = v->fpu;
+    uint32_t cpu = smp_processor_id();
+
+    if (!f)
+        return;
+    if (this_cpu(owner) != f || f->cpu != cpu) {
+        load_ts(false);
+        restore_area(f, vcpu_cr4(v));
+        this_cpu(owner) = f;
+        f->cpu = cpu;
+    }
+    load_controls(v);
+}
+
+void fpu_set_ts(struct vcpu *v, bool ts)
+{
+    v->pv.cr0_guest = ts ? v->pv.cr0_guest | CR0_TS : v->pv.cr0_guest & ~CR0_TS;
+    load_ts(ts);
+}
+
+bool fpu_device_not_available(struct vcpu *v)
+{
+    if (!(v->pv.cr0_guest & CR0_TS))
+        return false;
+    fpu_set_ts(v, false);
+    return true;
+}
+
+/* SDM vol 1, 13.3: XSETBV. */
+bool fpu_xcr0_valid(uint64_t xcr0)
+{
+    if (!(xcr0 & XCR0_X87) || (xcr0 & ~xcr0_mask))
+        return false;
+    if ((xcr0 & XCR0_AVX) && !(xcr0 & XCR0_SSE))
+        return false;
+    if (!(xcr0 & XCR0_AVX512))
+        return true;
+    return (xcr0 & XCR0_AVX512) == XCR0_AVX512 && (xcr0 & XCR0_AVX);
+}
+
+/*
+ * Components the vCPU has now for the first time are loaded in their initial
+ * state: the registers may hold what another vCPU left there.
+ */
+static void widen(struct vcpu *v, uint64_t xcr0_used)
+{
+    struct fpu_state *f = v->fpu;
+    uint64_t flags;
+
+    if ((f->xcr0_used | xcr0_used) == f->xcr0_used)
+        return;
+    flags = local_irq_save();
+    load_ts(false);
+    save_area(f, vcpu_cr4(v));
+    f->xcr0_used |= xcr0_used | XCR0_X87 | XCR0_SSE;
+    restore_area(f, vcpu_cr4(v));
+    local_irq_restore(flags);
+}
+
+void fpu_set_xcr0(struct vcpu *v, uint64_t xcr0)
+{
+    widen(v, xcr0);
+    v->pv.xcr0 = xcr0;
+    load_controls(v);
+}
+
+void fpu_cr4_changed(struct vcpu *v)
+{
+    if (v->pv.cr4_guest & CR4_OSXSAVE)
+        widen(v, v->pv.xcr0);
+    load_controls(v);
+}
+
+static void forget_owner(struct fpu_state *f)
+{
+    f->cpu = ~0u;
+}
+
+void fpu_export(struct vcpu *v, void *fxsave)
+{
+    struct fxsave *image = fxsave;
+
+    if (v == current)
+        fpu_save(v);
+    *image = v->fpu->area->legacy;
+    if (!(v->fpu->area->xstate_bv & XCR0_X87)) { /* initial: the area may be stale */
+        memset(image, 0, offsetof(struct fxsave, mxcsr));
+        memset(image->registers, 0, 128);
+        image->fcw = FCW_DEFAULT;
+    }
+    if (!(v->fpu->area->xstate_bv & XCR0_SSE))
+        memset(image->registers + 128, 0, 256);
+    if (v == current)
+        load_controls(v);
+}
+
+void fpu_import(struct vcpu *v, const void *fxsave)
+{
+    struct xsave *area = v->fpu->area;
+
+    memcpy(&area->legacy, fxsave, FXSAVE_SIZE);
+    area->legacy.mxcsr &= mxcsr_mask;
+    area->legacy.mxcsr_mask = 0;
+    area->xstate_bv |= XCR0_X87 | XCR0_SSE;
+    forget_owner(v->fpu);
+}
+
+long hc_fpu_taskswitch(struct hypercall_args *args)
+{
+    fpu_set_ts(current, args->a[0] != 0);
+    return 0;
+}

@@ -1,0 +1,63 @@
+/*
+ * Floating-point and vector state of vCPUs, switched eagerly. The state that
+ * is saved covers every XCR0 component the vCPU ever enabled, so that turning
+ * one off and on again shows it what it left there, and nothing of another
+ * vCPU. XCR0 and CR4.OSXSAVE are the vCPU's own while it runs.
+ */
+#ifndef CPU_FPU_H
+#define CPU_FPU_H
+
+#include <base/types.h>
+#include <base/compiler.h>
+
+struct vcpu;
+struct cpu_user_regs;
+
+#define FXSAVE_SIZE 512
+
+#define XCR0_X87    BIT(0)
+#define XCR0_SSE    BIT(1)
+#define XCR0_AVX    BIT(2)
+#define XCR0_AVX512 (7UL << 5) /* opmask, ZMM_Hi256, Hi16_ZMM: all or none */
+
+/* Boot CPU, after cpu_features_init(): components and size of the save area. */
+void fpu_init(void);
+/* Each CPU: FPU on, XCR0 known. After cpu_control_init(). */
+void fpu_init_cpu(void);
+
+/* XCR0 components a guest may have; XCR0_X87 | XCR0_SSE where there is no XSAVE. */
+uint64_t fpu_xcr0_mask(void);
+/* Bytes of the standard (not compacted) XSAVE format for these components. */
+uint32_t fpu_xsave_size(uint64_t xcr0);
+
+/* State as after FNINIT with MXCSR 1F80. -ENOMEM. */
+int fpu_vcpu_init(struct vcpu *v);
+void fpu_vcpu_free(struct vcpu *v);
+
+/*
+ * Context switch, interrupts off; no effect for a vCPU without FPU state
+ * (idle). fpu_restore() also loads v's XCR0, CR4 and CR0.TS.
+ */
+void fpu_save(struct vcpu *v);
+void fpu_restore(struct vcpu *v);
+
+/* CR0.TS of current: as set by the guest. */
+void fpu_set_ts(struct vcpu *v, bool ts);
+/* #NM from a guest. True: the guest had set TS; it is clear now and #NM is due. False: not explained by it.
+ */
+bool fpu_device_not_available(struct vcpu *v);
+
+/* Whether the guest may load this into XCR0. */
+bool fpu_xcr0_valid(uint64_t xcr0);
+/* current changes XCR0 (validated before), or pv.cr4_guest (the caller stores it before). */
+void fpu_set_xcr0(struct vcpu *v, uint64_t xcr0);
+void fpu_cr4_changed(struct vcpu *v);
+
+/*
+ * The FXSAVE image of a vCPU that does not run (or is current, for export):
+ * for vcpu_guest_context.fpu_ctxt. Import makes any content loadable.
+ */
+void fpu_export(struct vcpu *v, void *fxsave);
+void fpu_import(struct vcpu *v, const void *fxsave);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * The virtual I/O privilege level. Guests run with a real IOPL of 0, so IN,
+ * OUT, CLI and STI trap and are emulated if the virtual level allows them.
+ */
+#ifndef PV_IOPL_H
+#define PV_IOPL_H
+
+#include <base/types.h>
+
+struct vcpu;
+struct cpu_user_regs;
+
+/* PHYSDEVOP_set_iopl: 0-3, for current or a vCPU that does not run. -EINVAL. */
+int pv_set_iopl(struct vcpu *v, uint32_t iopl);
+
+/*
+ * Whether current's privileged I/O instructions are allowed where it is: the
+ * kernel counts as ring 1 (ring 0 with architectural IOPL), programs as ring 3.
+ */
+bool pv_iopl_allows(const struct vcpu *v, const struct cpu_user_regs *regs);
+
+/*
+ * With the architectural-iopl assist the level lives in the flags the guest
+ * sees: PUSHF does not show it, but each frame the VMM builds does, and IRET
+ * takes it from the frame. Without it frames hold 0 and IRET ignores it.
+ */
+uint64_t pv_iopl_for_frame(const struct vcpu *v);
+void pv_iopl_from_iret(struct vcpu *v, uint64_t rflags);
+
+#endif
