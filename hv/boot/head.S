@@ -145,7 +145,7 @@ boot_gdt:
     .quad   0x00cf93000000ffff    /* 0x10: data */
     .quad   0x00cf9b000000ffff    /* 0x18: 32-bit code */
 boot_gdt_end:
-    .globl boot_gdtr32
+    .globl boot_gdtr32, boot_gdt
 boot_gdtr32:
     .word   boot_gdt_end - boot_gdt - 1
     .long   PHYS(boot_gdt)

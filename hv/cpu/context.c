@@ -1,0 +1,73 @@
+#include <base/bug.h>
+#include <cpu/cpu_info.h>
+#include <cpu/fpu.h>
+#include <cpu/insn.h>
+#include <cpu/stack.h>
+#include <mm/tlb.h>
+#include <mm/vmm_paging.h>
+#include <pv/debugreg.h>
+#include <pv/descriptor.h>
+#include <pv/pv.h>
+#include <pv/segment.h>
+#include <sched/sched.h>
+#include <time/time.h>
+
+extern const char exit_to_guest[];
+
+static void save_guest(struct vcpu *v)
+{
+    v->regs = *guest_regs();
+    pv_save_segments(v);
+    pv_save_debugregs(v);
+    fpu_save(v);
+}
+
+/* After CR3 is no longer the domain's: this CPU holds none of its translations any more. */
+static void leave_domain(struct vcpu *v, const struct domain *next, uint32_t cpu)
+{
+    cpumask_clear(&v->dirty_cpu, cpu);
+    if (v->domain != next)
+        cpumask_clear(&v->domain->dirty_cpumask, cpu);
+}
+
+static void load_guest(struct vcpu *v)
+{
+    *guest_regs() = v->regs;
+    pv_load_descriptors(v);
+    pv_load_segments(v);
+    pv_load_debugregs(v);
+    fpu_restore(v);
+}
+
+/*
+ * A guest's translations may enter this CPU's TLB from load_cr3() on, so its
+ * bit in the dirty masks is set before; the locked operation orders it before
+ * any table walk. Nobody relies on the mask of a CPU that has just been
+ * cleared: load_cr3() has flushed it.
+ */
+void context_switch(struct vcpu *prev, struct vcpu *next)
+{
+    struct cpu_info *info = get_cpu_info();
+    uint32_t cpu = info->cpu;
+
+    if (!is_idle_vcpu(prev))
+        save_guest(prev);
+    info->current_vcpu = next;
+    if (!is_idle_vcpu(next)) {
+        cpumask_set(&next->domain->dirty_cpumask, cpu);
+        cpumask_set(&next->dirty_cpu, cpu);
+        load_cr3(next->cr3);
+    } else {
+        load_cr3((uint64_t)vmm_l4 - VMM_IMAGE_START);
+    }
+    if (!is_idle_vcpu(prev))
+        leave_domain(prev, next->domain, cpu);
+    sched_context_saved(prev);
+    if (is_idle_vcpu(next)) {
+        local_irq_enable();
+        reset_stack_and_jump(idle_loop);
+    }
+    load_guest(next);
+    time_update_vcpu(next);
+    reset_stack_and_jump((void (*)(void))exit_to_guest);
+}

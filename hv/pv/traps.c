@@ -1,0 +1,264 @@
+#include <base/compiler.h>
+#include <base/errno.h>
+#include <control/hypercall.h>
+#include <cpu/desc.h>
+#include <cpu/fpu.h>
+#include <cpu/insn.h>
+#include <cpu/softirq.h>
+#include <cpu/traps.h>
+#include <event/evtchn.h>
+#include <mm/guest_access.h>
+#include <mm/layout.h>
+#include <pv/bounce.h>
+#include <pv/descriptor.h>
+#include <pv/flags.h>
+#include <pv/pv.h>
+#include <pv/traps.h>
+
+#define ERROR_CODE_IDT 2u /* the selector index is an IDT vector: SDM vol 3, 6.13 */
+
+/* Exceptions that push an error code. */
+#define VECTORS_WITH_ERROR_CODE                                                                              \
+    (BIT(TRAP_DF) | BIT(TRAP_TS) | BIT(TRAP_NP) | BIT(TRAP_SS) | BIT(TRAP_GP) | BIT(TRAP_PF) | BIT(TRAP_AC))
+
+static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t cr2)
+{
+    uint32_t error = regs->error_code;
+
+    if (unlikely(cr2 >= VMM_VIRT_START && cr2 < VMM_VIRT_END)) {
+        if (cr2 - v->pv.desc_window < DESC_WINDOW_SIZE && cr2 - v->pv.desc_window >= DESC_WINDOW_LDT &&
+            pv_map_ldt_page(v, cr2 - v->pv.desc_window - DESC_WINDOW_LDT))
+            return;
+    } else if ((error & (PFEC_PRESENT | PFEC_WRITE | PFEC_RESERVED)) == (PFEC_PRESENT | PFEC_WRITE) &&
+               v->pv.kernel_mode && pv_emulate_pt_write(v, cr2, regs)) {
+        return;
+    }
+    pv_inject_page_fault(cr2, error);
+}
+
+/* The gate's DPL, as a guest kernel (virtual ring 0, given as ring 1) or program sees it. */
+static bool soft_interrupt_allowed(const struct vcpu *v, const struct trap_info *t)
+{
+    return t->address && (t->flags & 3) >= (v->pv.kernel_mode ? 1 : 3);
+}
+
+/*
+ * INT n through a gate that ring 3 may not use: a #GP that names the vector.
+ * The instruction itself is asked for the number, as the error code of some
+ * emulators is wrong. True if it was one and is done.
+ */
+static bool soft_interrupt(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    uint8_t insn[2];
+
+    if (!(regs->error_code & ERROR_CODE_IDT) || copy_from_guest(insn, regs->rip, sizeof(insn)) || insn[0] != 0xcd)
+        return false;
+    if (!soft_interrupt_allowed(v, &v->pv.trap_table[insn[1]])) {
+        regs->error_code = insn[1] * 8u + ERROR_CODE_IDT;
+        return false;
+    }
+    regs->rip += 2;
+    pv_inject_exception(insn[1], 0, PV_EVENT_SOFT);
+    return true;
+}
+
+static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    if (soft_interrupt(v, regs))
+        return;
+    if (!regs->error_code && pv_emulate_privileged(regs))
+        return;
+    pv_inject_gp(regs->error_code);
+}
+
+static void legacy_syscall(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    if (soft_interrupt_allowed(v, &v->pv.trap_table[0x80])) {
+        pv_inject_exception(0x80, 0, PV_EVENT_SOFT);
+        return;
+    }
+    regs->rip -= 2;
+    pv_inject_gp(0x80 * 8 + ERROR_CODE_IDT);
+}
+
+static void debug_exception(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    v->pv.debugreg[6] |= read_dr6() & 0xe00f;
+    write_dr6(0xffff0ff0);
+    pv_inject_exception(TRAP_DB, 0, 0);
+}
+
+void pv_handle_exception(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current;
+    uint32_t vector = regs->entry_vector;
+
+    if (vector == TRAP_PF) {
+        uint64_t cr2 = read_cr2();
+
+        local_irq_enable();
+        page_fault(v, regs, cr2);
+        return;
+    }
+    local_irq_enable();
+    switch (vector) {
+    case TRAP_GP:
+        general_protection(v, regs);
+        break;
+    case TRAP_UD:
+        if (!pv_emulate_forced_cpuid(regs))
+            pv_inject_exception(vector, 0, 0);
+        break;
+    case TRAP_DB:
+        debug_exception(v, regs);
+        break;
+    case TRAP_NM:
+        fpu_handle_nm(v);
+        break;
+    case 0x80:
+        legacy_syscall(v, regs);
+        break;
+    default:
+        pv_inject_exception(vector, regs->error_code,
+                            VECTORS_WITH_ERROR_CODE >> vector & 1 ? PV_EVENT_ERROR_CODE : 0);
+    }
+}
+
+void pv_vmm_debug_exception(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current;
+
+    v->pv.debugreg[6] |= read_dr6() & 0xe00f;
+    write_dr6(0xffff0ff0);
+    regs->rflags &= ~RFLAGS_TF;
+}
+
+static void callback(struct vcpu *v, struct cpu_user_regs *regs, const struct pv_callback *c)
+{
+    struct bounce b = {.eip = c->eip, .cs = GUEST_CS64, .mask_events = c->mask_events};
+
+    pv_bounce(v, regs, &b);
+}
+
+static void hypercall(struct cpu_user_regs *regs)
+{
+    if (regs->rax == __HYPERVISOR_iret) {
+        pv_iret(regs);
+        return;
+    }
+
+    struct hypercall_args args = {{regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9}};
+    long rc = hypercall_call(regs->rax, &args);
+
+    if (likely(rc != -ERESTART)) {
+        regs->rax = (uint64_t)rc;
+        return;
+    }
+    /* The guest executes its two-byte SYSCALL again, with what is left to do. */
+    regs->rdi = args.a[0];
+    regs->rsi = args.a[1];
+    regs->rdx = args.a[2];
+    regs->r10 = args.a[3];
+    regs->r8 = args.a[4];
+    regs->r9 = args.a[5];
+    regs->rip -= 2;
+}
+
+void pv_handle_syscall(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current;
+
+    if (v->pv.kernel_mode) {
+        hypercall(regs);
+    } else if (likely(v->pv.syscall.eip)) {
+        callback(v, regs, &v->pv.syscall);
+    } else {
+        regs->rip -= 2;
+        pv_inject_exception(TRAP_UD, 0, 0);
+    }
+}
+
+void pv_handle_syscall32(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current;
+
+    if (v->pv.syscall32.eip && !v->pv.kernel_mode) {
+        callback(v, regs, &v->pv.syscall32);
+        return;
+    }
+    regs->rip -= 2;
+    pv_inject_exception(TRAP_UD, 0, 0);
+}
+
+void pv_handle_sysenter(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current;
+
+    regs->rflags |= RFLAGS_IF;
+    if (v->pv.sysenter.eip && !v->pv.kernel_mode) {
+        callback(v, regs, &v->pv.sysenter);
+        return;
+    }
+    pv_inject_gp(0);
+}
+
+void pv_failsafe(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current;
+    struct bounce b = {.eip = v->pv.failsafe.eip,
+                       .cs = GUEST_CS64,
+                       .mask_events = v->pv.failsafe.mask_events,
+                       .failsafe = true};
+
+    if (!b.eip) {
+        domain_crash(v->domain, "vCPU %u: cannot return to %04x:%#lx (SS %04x RSP %#lx) and there is no failsafe callback",
+                     v->id, regs->cs, regs->rip, regs->ss, regs->rsp);
+        return;
+    }
+    pv_bounce(v, regs, &b);
+}
+
+static bool canonical(uint64_t va)
+{
+    return (uint64_t)((int64_t)va << 16 >> 16) == va;
+}
+
+/* SYSRET gives flat 64-bit selectors, and faults in ring 0 on a RIP that is not canonical. */
+static bool sysret_restores(const struct cpu_user_regs *regs)
+{
+    return regs->entry_vector == VECTOR_SYSCALL && regs->cs == GUEST_CS64 && regs->ss == GUEST_DS &&
+           canonical(regs->rip) && !(regs->rflags & (RFLAGS_RF | RFLAGS_TF));
+}
+
+static void deliver_nmi(struct vcpu *v)
+{
+    v->pv.nmi_pending = false;
+    if (!v->pv.trap_table[TRAP_NMI].address)
+        return;
+    v->pv.in_nmi = true;
+    pv_inject_exception(TRAP_NMI, 0, 0);
+}
+
+int pv_prepare_exit(void)
+{
+    struct vcpu *v = current;
+    struct cpu_user_regs *regs = guest_regs();
+
+    do {
+        local_irq_disable();
+        while (unlikely(softirqs_pending())) {
+            local_irq_enable();
+            do_softirq();
+            local_irq_disable();
+        }
+        if (unlikely(v->pv.nmi_pending && !v->pv.in_nmi))
+            deliver_nmi(v);
+        if (unlikely(events_need_delivery(v->vcpu_info)) && v->pv.event.eip) {
+            struct bounce b = {.eip = v->pv.event.eip, .cs = GUEST_CS64, .mask_events = true};
+
+            pv_bounce(v, regs, &b);
+        }
+        /* Building a frame may have crashed the domain, which wants another vCPU. */
+    } while (unlikely(softirqs_pending()));
+    return sysret_restores(regs);
+}

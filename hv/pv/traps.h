@@ -1,0 +1,33 @@
+/* Exceptions and system calls of paravirtual guests. */
+#ifndef PV_TRAPS_H
+#define PV_TRAPS_H
+
+#include <base/types.h>
+
+struct cpu_user_regs;
+
+/* entry_vector of a frame that came by SYSCALL: SYSRET may restore it, because RCX and R11 hold RIP and RFLAGS. */
+#define VECTOR_SYSCALL  0x100
+#define VECTOR_SYSENTER 0x101
+
+/* Called from cpu/entry.S and cpu/traps.c; regs is guest_regs(). Interrupts off for exceptions. */
+void pv_handle_exception(struct cpu_user_regs *regs);
+void pv_handle_syscall(struct cpu_user_regs *regs);
+void pv_handle_syscall32(struct cpu_user_regs *regs);
+void pv_handle_sysenter(struct cpu_user_regs *regs);
+/* HYPERVISOR_iret: loads regs from the frame on the guest's stack; crashes the domain if there is none. */
+void pv_iret(struct cpu_user_regs *regs);
+/* IRETQ to the guest faulted: regs hold what it wanted; enters its failsafe callback. */
+void pv_failsafe(struct cpu_user_regs *regs);
+/* Does what is pending, then returns with interrupts off; nonzero: SYSRET will do. */
+int pv_prepare_exit(void);
+
+/* An NMI, on the NMI stack: gives it to dom0 if that has a handler. */
+void pv_handle_nmi(struct cpu_user_regs *regs);
+/* #DB while the VMM itself ran: a guest's breakpoint on its own memory that we touched for it. */
+void pv_vmm_debug_exception(struct cpu_user_regs *regs);
+
+/* Fills the guest's hypercall page (<xen/arch-x86/xen-x86_64.h>): 32 bytes per hypercall. */
+void pv_fill_hypercall_page(void *page);
+
+#endif
