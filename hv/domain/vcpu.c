@@ -48,7 +48,7 @@ no_sched:
 no_time:
     pv_vcpu_destroy(v);
 no_pv:
-    fpu_vcpu_destroy(v);
+    fpu_vcpu_free(v);
     return rc;
 }
 
@@ -125,7 +125,7 @@ void vcpu_free(struct vcpu *v)
 {
     sched_destroy_vcpu(v);
     time_destroy_vcpu(v);
-    fpu_vcpu_destroy(v);
+    fpu_vcpu_free(v);
     xfree(v);
 }
 

@@ -20,12 +20,19 @@ void send_guest_vcpu_virq(struct vcpu *v, uint32_t virq);
 void send_guest_global_virq(struct domain *d, uint32_t virq);
 /* To whichever domain owns a global VIRQ (VIRQ_CON_RING, VIRQ_DOM_EXC ...): dom0 unless delegated. */
 void send_global_virq(uint32_t virq);
+bool virq_is_global(uint32_t virq);
+/* XEN_DOMCTL_set_virq_handler. -EINVAL: not a global VIRQ. */
+int set_global_virq_owner(uint32_t virq, struct domain *d);
 /* A physical interrupt's port; false if it could not be delivered (not bound). Any context. */
 bool send_guest_port(struct domain *d, uint32_t port);
 
 /* Sets evtchn_upcall_pending and kicks the vCPU. */
 void vcpu_mark_events_pending(struct vcpu *v);
-/* A vcpu_info moved to another place: keeps pending events. */
+/*
+ * v->vcpu_info now points to another place, to which the old contents were
+ * copied: makes the vCPU look at all its events, so that none is lost.
+ */
+void evtchn_vcpu_info_moved(struct vcpu *v);
 bool evtchn_port_pending(struct domain *d, uint32_t port);
 bool evtchn_port_masked(struct domain *d, uint32_t port);
 

@@ -13,17 +13,20 @@ struct evtchn_fifo_vcpu;
 
 struct evtchn_domain {
     spinlock_t lock; /* LOCK_EVTCHN */
-    struct evtchn **buckets; /* arrays of channels, allocated as ports are used */
+    struct evtchn **buckets; /* arrays of EVTCHN_BUCKET channels, allocated as ports are used */
     uint32_t nr_ports;       /* ports that have a struct evtchn */
     uint32_t max_port;       /* highest allowed port number */
+    uint32_t nr_open;        /* channels that are not free */
+    uint32_t first_free;     /* no port below it (but 0) is free */
+    uint32_t next_close;     /* how far a preempted evtchn_destroy() or reset got */
+    uint32_t nr_pollers;     /* vCPUs in SCHEDOP_poll; atomic, counted by sched/ */
     const struct evtchn_port_ops *ops; /* 2-level or FIFO */
-    struct evtchn_fifo_domain *fifo;
-    struct vcpu *poll_waiters; /* see SCHEDOP_poll */
+    struct evtchn_fifo_domain *fifo;   /* once made, kept until evtchn_free() */
 };
 
 struct evtchn_vcpu {
     uint32_t virq_to_port[NR_VIRQS]; /* 0: not bound; LOCK_EVTCHN for changes */
-    struct evtchn_fifo_vcpu *fifo;
+    struct evtchn_fifo_vcpu *fifo;   /* once made, kept until evtchn_free() */
 };
 
 #endif
