@@ -1,0 +1,18 @@
+# Whole machines in QEMU (tests/system), and the line that sums all suites up.
+#   make test-system   the representative scenarios; ONLY=expression picks some (pytest -k)
+#   make soak-system   the long ones as well
+#   make test          every suite, ends with "N passed, N failed"
+
+PYTHON := /usr/bin/python3
+PYTEST := $(PYTHON) -B -m pytest -p no:cacheprovider -rf --tb=short
+SYSTEM_ENV = BUILD=$(BUILD) HYPERVISOR=$(HYPERVISOR)
+ONLY ?=
+
+SYSTEM_NEEDS = $(filter $(BUILD)/hospes,$(HYPERVISOR)) dom0-image
+
+.PHONY: test-system soak-system
+test-system: $(SYSTEM_NEEDS)
+	$(SYSTEM_ENV) $(PYTEST) tests/system $(if $(ONLY),-k '$(ONLY)')
+
+soak-system: $(SYSTEM_NEEDS)
+	SUITE=system-soak $(SYSTEM_ENV) $(PYTEST) -m 'soak or not soak' tests/system $(if $(ONLY),-k '$(ONLY)')

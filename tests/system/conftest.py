@@ -1,0 +1,56 @@
+"""Fixtures of the whole-machine tests, and the counts for build/results/system.txt."""
+
+import os
+import re
+
+import pytest
+
+import machine as machine_module
+from machine import BUILD, Machine
+
+
+@pytest.fixture
+def start(request):
+    """A function that starts a machine named after the test; all of them are ended and judged afterwards."""
+    started = []
+
+    def start_machine(**settings):
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", request.node.name).strip("-")
+        if started:
+            name += f"-{len(started) + 1}"
+        started.append(Machine(name, **settings))
+        return started[-1]
+
+    yield start_machine
+    for item in started:
+        item.stop()
+    for item in started:
+        if not item.expect_complaints:
+            item.check_log()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "soak: takes long; run by make soak only")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Without an explicit -m, the long ones are left out."""
+    if config.option.markexpr:
+        return
+    skipped = [item for item in items if item.get_closest_marker("soak")]
+    items[:] = [item for item in items if item not in skipped]
+    config.hook.pytest_deselected(items=skipped)
+
+
+def pytest_report_header(config):
+    return f"hypervisor: {machine_module.HYPERVISOR}"
+
+
+def pytest_terminal_summary(terminalreporter):
+    stats = terminalreporter.stats
+    passed = len(stats.get("passed", []))
+    failed = len(stats.get("failed", [])) + len(stats.get("error", []))
+    results = BUILD / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    suite = os.environ.get("SUITE", "system")
+    (results / f"{suite}.txt").write_text(f"passed {passed} failed {failed}\n")
