@@ -3,6 +3,7 @@
 #   make dom0-image  dom0's disk, kernel, initial RAM disks
 #   make run         dom0 on this terminal; CPUS= MEM= KERNEL= INITRD= HYPERVISOR= QEMU= QEMU_CPU=
 
+HYPERVISOR ?= $(BUILD)/hospes
 CPUS ?= 2
 MEM ?= 2G
 QEMU ?= qemu-system-x86_64
@@ -31,7 +32,7 @@ run: setup
 	@$(MAKE) --no-print-directory run-built
 
 .PHONY: run-built
-run-built: $(if $(HYPERVISOR),,$(BUILD)/hospes) dom0-image
+run-built: $(filter $(BUILD)/hospes,$(HYPERVISOR)) dom0-image
 	@echo "Starting dom0: $(CPUS) CPUs, $(MEM) memory. Ctrl-A X leaves."
 	@BUILD=$(BUILD) HYPERVISOR=$(HYPERVISOR) KERNEL=$(KERNEL) INITRD=$(INITRD) CPUS=$(CPUS) MEM=$(MEM) \
 	    host/run-qemu $(QEMU_ARGS)

@@ -2,15 +2,23 @@
 #   make test-system   the representative scenarios; ONLY=expression picks some (pytest -k)
 #   make soak-system   the long ones as well
 #   make test          every suite, ends with "N passed, N failed"
+#   make soak          the same with the long scenarios
 
 PYTHON := /usr/bin/python3
 PYTEST := $(PYTHON) -B -m pytest -p no:cacheprovider -rf --tb=short
 SYSTEM_ENV = BUILD=$(BUILD) HYPERVISOR=$(HYPERVISOR)
 ONLY ?=
+export MAKE
 
 SYSTEM_NEEDS = $(filter $(BUILD)/hospes,$(HYPERVISOR)) dom0-image
 
-.PHONY: test-system soak-system
+.PHONY: test soak test-system soak-system
+test: dom0-image
+	tests/run-all test-unit test-guests test-system
+
+soak: dom0-image
+	tests/run-all test-unit test-guests soak-system
+
 test-system: $(SYSTEM_NEEDS)
 	$(SYSTEM_ENV) $(PYTEST) tests/system $(if $(ONLY),-k '$(ONLY)')
 
