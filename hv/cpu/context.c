@@ -9,6 +9,7 @@
 #include <pv/descriptor.h>
 #include <pv/pv.h>
 #include <pv/segment.h>
+#include <pv/traps.h>
 #include <sched/sched.h>
 #include <time/time.h>
 
@@ -34,9 +35,10 @@ static void load_guest(struct vcpu *v)
 {
     *guest_regs() = v->regs;
     pv_load_descriptors(v);
-    pv_load_segments(v);
+    fpu_restore(v); /* and CR4 */
     pv_load_debugregs(v);
-    fpu_restore(v);
+    if (!pv_load_segments(v))
+        pv_failsafe(guest_regs());
 }
 
 /*

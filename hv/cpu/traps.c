@@ -7,6 +7,7 @@
 #include <cpu/traps.h>
 #include <domain/domain.h>
 #include <lib/symbols.h>
+#include <pv/debugreg.h>
 #include <pv/pv.h>
 #include <pv/traps.h>
 
@@ -78,7 +79,8 @@ void handle_exception(struct cpu_user_regs *regs)
     if (!regs_in_guest(regs)) {
         /* A breakpoint the guest set may be hit by our access to its memory: not an error of ours. */
         if (regs->entry_vector == TRAP_DB) {
-            pv_vmm_debug_exception(regs);
+            regs->rflags &= ~0x100UL;
+            pv_debug_exception_in_vmm(current);
             return;
         }
         /* Page tables may change under a guest access that raced with nothing of ours; the fixup answers it. */

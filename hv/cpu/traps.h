@@ -43,6 +43,9 @@ void handle_nmi(struct cpu_user_regs *regs);
 void handle_double_fault(struct cpu_user_regs *regs);
 void handle_machine_check(struct cpu_user_regs *regs);
 
+/* On an NMI: stops this CPU if another one has panicked. */
+void panic_nmi_check(void);
+
 /* Prints registers, and for the VMM's own a backtrace. */
 void show_registers(const struct cpu_user_regs *regs);
 void show_backtrace(uint64_t rip, uint64_t rbp);

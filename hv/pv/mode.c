@@ -1,31 +1,11 @@
 /* Which of its two address spaces and GS bases a vCPU runs with. */
 #include <base/bug.h>
 #include <cpu/cpu_info.h>
-#include <cpu/control.h>
 #include <cpu/insn.h>
 #include <mm/tlb.h>
 #include <mm/vmm_paging.h>
 #include <pv/pv.h>
-
-#define MSR_GS_BASE 0xc0000101
-
-static uint64_t read_gs_base(void)
-{
-    uint64_t base;
-
-    if (!fsgsbase_enabled())
-        return rdmsr(MSR_GS_BASE);
-    __asm__ __volatile__("rdgsbase %0" : "=r"(base));
-    return base;
-}
-
-static void write_gs_base(uint64_t base)
-{
-    if (fsgsbase_enabled())
-        __asm__ __volatile__("wrgsbase %0" : : "r"(base));
-    else
-        wrmsr(MSR_GS_BASE, base);
-}
+#include <pv/segment.h>
 
 /* Frames of page tables are below the VMM's own limit: no PCID, no flags. */
 static uint64_t table_cr3(const struct page_info *table)

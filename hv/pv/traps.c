@@ -10,9 +10,11 @@
 #include <mm/guest_access.h>
 #include <mm/layout.h>
 #include <pv/bounce.h>
+#include <pv/debugreg.h>
 #include <pv/descriptor.h>
 #include <pv/flags.h>
 #include <pv/pv.h>
+#include <pv/segment.h>
 #include <pv/traps.h>
 
 #define ERROR_CODE_IDT 2u /* the selector index is an IDT vector: SDM vol 3, 6.13 */
@@ -81,13 +83,6 @@ static void legacy_syscall(struct vcpu *v, struct cpu_user_regs *regs)
     pv_inject_gp(0x80 * 8 + ERROR_CODE_IDT);
 }
 
-static void debug_exception(struct vcpu *v, struct cpu_user_regs *regs)
-{
-    v->pv.debugreg[6] |= read_dr6() & 0xe00f;
-    write_dr6(0xffff0ff0);
-    pv_inject_exception(TRAP_DB, 0, 0);
-}
-
 void pv_handle_exception(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current;
@@ -110,10 +105,12 @@ void pv_handle_exception(struct cpu_user_regs *regs)
             pv_inject_exception(vector, 0, 0);
         break;
     case TRAP_DB:
-        debug_exception(v, regs);
+        pv_debug_exception(v);
+        pv_inject_exception(vector, 0, 0);
         break;
     case TRAP_NM:
-        fpu_handle_nm(v);
+        if (fpu_device_not_available(v))
+            pv_inject_exception(vector, 0, 0);
         break;
     case 0x80:
         legacy_syscall(v, regs);
@@ -122,15 +119,6 @@ void pv_handle_exception(struct cpu_user_regs *regs)
         pv_inject_exception(vector, regs->error_code,
                             VECTORS_WITH_ERROR_CODE >> vector & 1 ? PV_EVENT_ERROR_CODE : 0);
     }
-}
-
-void pv_vmm_debug_exception(struct cpu_user_regs *regs)
-{
-    struct vcpu *v = current;
-
-    v->pv.debugreg[6] |= read_dr6() & 0xe00f;
-    write_dr6(0xffff0ff0);
-    regs->rflags &= ~RFLAGS_TF;
 }
 
 static void callback(struct vcpu *v, struct cpu_user_regs *regs, const struct pv_callback *c)
@@ -218,16 +206,11 @@ void pv_failsafe(struct cpu_user_regs *regs)
     pv_bounce(v, regs, &b);
 }
 
-static bool canonical(uint64_t va)
-{
-    return (uint64_t)((int64_t)va << 16 >> 16) == va;
-}
-
 /* SYSRET gives flat 64-bit selectors, and faults in ring 0 on a RIP that is not canonical. */
 static bool sysret_restores(const struct cpu_user_regs *regs)
 {
     return regs->entry_vector == VECTOR_SYSCALL && regs->cs == GUEST_CS64 && regs->ss == GUEST_DS &&
-           canonical(regs->rip) && !(regs->rflags & (RFLAGS_RF | RFLAGS_TF));
+           is_canonical(regs->rip) && !(regs->rflags & (RFLAGS_RF | RFLAGS_TF));
 }
 
 static void deliver_nmi(struct vcpu *v)

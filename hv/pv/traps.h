@@ -24,9 +24,7 @@ int pv_prepare_exit(void);
 
 /* An NMI, on the NMI stack: gives it to dom0 if that has a handler. */
 void pv_handle_nmi(struct cpu_user_regs *regs);
-/* #DB while the VMM itself ran: a guest's breakpoint on its own memory that we touched for it. */
-void pv_vmm_debug_exception(struct cpu_user_regs *regs);
-
+void pv_nmi_init(void);
 /* Fills the guest's hypercall page (<xen/arch-x86/xen-x86_64.h>): 32 bytes per hypercall. */
 void pv_fill_hypercall_page(void *page);
 

@@ -38,18 +38,17 @@
 #define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
 #define BIT(n)            (1UL << (n))
 
-#define MIN(a, b)                                                                                            \
+/* Both are evaluated once; __COUNTER__ keeps the names apart when one is used in the other. */
+#define MINMAX_PASTE(a, n) a##n
+#define MINMAX_(a, b, op, n)                                                                                 \
     ({                                                                                                       \
-        __typeof__(a) _a = (a);                                                                              \
-        __typeof__(a) _b = (b);                                                                              \
-        _a < _b ? _a : _b;                                                                                   \
+        __typeof__(a) MINMAX_PASTE(_a, n) = (a);                                                             \
+        __typeof__(b) MINMAX_PASTE(_b, n) = (b);                                                             \
+        MINMAX_PASTE(_a, n) op MINMAX_PASTE(_b, n) ? MINMAX_PASTE(_a, n) : MINMAX_PASTE(_b, n);              \
     })
-#define MAX(a, b)                                                                                            \
-    ({                                                                                                       \
-        __typeof__(a) _a = (a);                                                                              \
-        __typeof__(a) _b = (b);                                                                              \
-        _a > _b ? _a : _b;                                                                                   \
-    })
+#define MINMAX(a, b, op, n) MINMAX_(a, b, op, n)
+#define MIN(a, b)           MINMAX(a, b, <, __COUNTER__)
+#define MAX(a, b)           MINMAX(a, b, >, __COUNTER__)
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 

@@ -1,0 +1,132 @@
+/* A PV vCPU's beginning, its first context, and its end. */
+#include <base/errno.h>
+#include <cpu/fpu.h>
+#include <lib/string.h>
+#include <mm/page_type.h>
+#include <pv/debugreg.h>
+#include <pv/descriptor.h>
+#include <pv/flags.h>
+#include <pv/pv.h>
+#include <pv/segment.h>
+
+int pv_vcpu_init(struct vcpu *v)
+{
+    v->pv.kernel_mode = true;
+    v->pv.xcr0 = XCR0_X87;
+    pv_debug_init_vcpu(v);
+    return v->domain->is_idle ? 0 : pv_desc_init_vcpu(v);
+}
+
+void pv_vcpu_destroy(struct vcpu *v)
+{
+    pv_desc_destroy_vcpu(v);
+}
+
+static bool context_ok(const struct vcpu_guest_context *c)
+{
+    /* cpu_user_regs' flags of debug and data registers are checked where they are used. */
+    return is_canonical(c->user_regs.rip) && is_canonical(c->fs_base) && is_canonical(c->gs_base_kernel) &&
+           is_canonical(c->gs_base_user) && c->gdt_ents <= PV_GDT_FRAMES * 512 && c->ldt_ents <= MAX_LDT_ENTRIES &&
+           (c->flags & VGCF_in_kernel || c->ctrlreg[1]);
+}
+
+/* The L4 named by a CR3 value, with type and reference held. */
+static int get_table(struct domain *d, uint64_t cr3, struct page_info **table)
+{
+    struct page_info *page;
+    int rc;
+
+    *table = NULL;
+    if (cr3 & ~PTE_ADDR_MASK & ~1UL)
+        return -EINVAL;
+    page = get_page_from_mfn(pte_mfn(cr3), d);
+    if (!page)
+        return -EINVAL;
+    rc = get_page_type(page, PGT_L4);
+    if (rc) {
+        put_page(page);
+        return rc;
+    }
+    *table = page;
+    return 0;
+}
+
+static int get_tables(struct domain *d, const struct vcpu_guest_context *c, struct page_info **kernel,
+                      struct page_info **user)
+{
+    int rc = get_table(d, c->ctrlreg[3], kernel);
+
+    *user = NULL;
+    if (rc || !c->ctrlreg[1])
+        return rc;
+    rc = get_table(d, c->ctrlreg[1], user);
+    if (rc)
+        put_page_and_type(*kernel);
+    return rc;
+}
+
+static void set_callbacks(struct pv_vcpu *pv, const struct vcpu_guest_context *c)
+{
+    pv->event.eip = c->event_callback_eip;
+    pv->failsafe.eip = c->failsafe_callback_eip;
+    pv->failsafe.mask_events = c->flags & VGCF_failsafe_disables_events;
+    pv->syscall.eip = c->syscall_callback_eip;
+    pv->syscall.mask_events = c->flags & VGCF_syscall_disables_events;
+    memcpy(pv->trap_table, c->trap_ctxt, sizeof(pv->trap_table));
+    for (unsigned int i = 0; i < ARRAY_SIZE(pv->trap_table); i++)
+        pv->trap_table[i].cs |= 3;
+}
+
+static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    v->regs = c->user_regs;
+    v->regs.entry_vector = 0;
+    v->regs.cs |= 3;
+    v->regs.ss |= 3;
+    v->regs.rflags = pv_real_rflags(v->regs.rflags);
+    v->pv.kernel_mode = c->flags & VGCF_in_kernel;
+    v->pv.fs_base = c->fs_base;
+    v->pv.gs_base_kernel = c->gs_base_kernel;
+    v->pv.gs_base_user = c->gs_base_user;
+    v->pv.kernel_sp = c->kernel_sp;
+    v->pv.kernel_ss = (uint16_t)c->kernel_ss;
+    v->pv.cr4_guest = c->ctrlreg[4] & CR4_GUEST_BITS & ~CR4_OSXSAVE;
+    for (uint32_t i = 0; i < 8; i++)
+        if (i != 4 && i != 5)
+            pv_set_debugreg(v, i, c->debugreg[i]);
+}
+
+int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    struct page_info *kernel, *user;
+    int rc;
+
+    if (!context_ok(c))
+        return -EINVAL;
+    rc = get_tables(v->domain, c, &kernel, &user);
+    if (rc)
+        return rc;
+    rc = pv_set_gdt(v, c->gdt_frames, (uint32_t)c->gdt_ents);
+    if (!rc)
+        rc = pv_set_ldt(v, c->ldt_base, (uint32_t)c->ldt_ents);
+    if (rc) {
+        if (user)
+            put_page_and_type(user);
+        put_page_and_type(kernel);
+        return rc;
+    }
+    if (v->pv.user_table)
+        put_page_and_type(v->pv.user_table);
+    if (v->pv.kernel_table)
+        put_page_and_type(v->pv.kernel_table);
+    v->pv.kernel_table = kernel;
+    v->pv.user_table = user;
+    set_callbacks(&v->pv, c);
+    set_registers(v, c);
+    if (c->flags & VGCF_I387_VALID)
+        fpu_import(v, &c->fpu_ctxt);
+    pv_update_cr3(v);
+    v->domain->vm_assist |= (uint32_t)c->vm_assist;
+    v->is_initialised = true;
+    return 0;
+}
