@@ -71,7 +71,7 @@ struct domain {
     xen_domain_handle_t handle;
     uint32_t ssidref;
     shared_info_t *shared_info; /* VMM page shared writable with the domain */
-    uint32_t vm_assist;        /* bit n: VMASST_TYPE n is on */
+    uint64_t vm_assist;        /* bit n: VMASST_TYPE n is on */
     cpumask_t dirty_cpumask;   /* CPUs whose TLB may hold this domain's entries */
     struct mm_domain mm;
     struct evtchn_domain events;

@@ -16,7 +16,9 @@ struct mm_domain {
 };
 
 struct mm_vcpu {
-    struct domain *foreign;  /* target of foreign page-table operations in progress, referenced */
+    /* Frames whose type and general reference a preempted operation has yet to drop (mm/page_type.h). */
+    struct page_info *pending[4];
+    uint32_t nr_pending;
 };
 
 #endif

@@ -1,0 +1,172 @@
+/* HYPERVISOR_mmu_update: batches of changes of page-table entries and of the machine-to-phys table. */
+#include <base/errno.h>
+#include <control/hypercall.h>
+#include <domain/domain.h>
+#include <mm/guest_access.h>
+#include <mm/pt_update.h>
+#include <mm/tlb.h>
+#include <xen/xen.h>
+
+#define CHUNK 16 /* requests fetched at a time */
+
+/* A run of requests mostly changes one table: it stays locked from one to the next. */
+struct batch {
+    struct pt_context c;
+    struct page_info *table; /* level 1, locked; or NULL */
+    mfn_t mfn;               /* its frame */
+    bool upper_changed;      /* an entry of level 2-4 was replaced: flush this CPU at the end */
+    bool check_preempt;      /* something long was done */
+};
+
+static void drop_table(struct batch *b)
+{
+    if (b->table)
+        unlock_table(b->table);
+    b->table = NULL;
+}
+
+/* An entry in a page that is no table: a plain store for the guest, if it might do that itself. */
+static int write_data_page(const struct batch *b, struct page_info *page, uint64_t offset, uint64_t val)
+{
+    if (!get_page_and_type(page, b->c.owner, PGT_WRITABLE))
+        return -EINVAL;
+    WRITE_ONCE(*(uint64_t *)((char *)page_to_virt(page) + offset), val);
+    put_page_and_type(page);
+    return 0;
+}
+
+/* The frame is not the table of the last request. */
+static noinline int update_other_frame(struct batch *b, mfn_t mfn, uint64_t offset, uint64_t val,
+                                       bool preserve_ad)
+{
+    struct page_info *page, *old;
+    unsigned int level;
+    int rc;
+
+    drop_table(b);
+    if (!mfn_valid(mfn))
+        return -EINVAL;
+    page = mfn_to_page(mfn);
+    level = lock_table(page, b->c.owner->id);
+    if (level == 0)
+        return write_data_page(b, page, offset, val);
+    if (level == 1) {
+        b->table = page;
+        b->mfn = mfn;
+        return pt_update_l1(&b->c, (pte_t *)((char *)page_to_virt(page) + offset), val, preserve_ad);
+    }
+    rc = pt_update_upper(&b->c, page, level, (unsigned int)(offset / sizeof(pte_t)), val, preserve_ad, &old);
+    unlock_table(page);
+    if (old) {
+        /* CPUs cache upper-level entries; Xen's guests may rely on the change being seen here at once. */
+        b->upper_changed = true;
+        release_page_and_type(old);
+    }
+    b->check_preempt = true;
+    return rc;
+}
+
+static int update_machphys(const struct batch *b, uint64_t ptr, uint64_t val)
+{
+    struct page_info *page = b->c.data ? get_page_from_mfn(_mfn(ptr >> PAGE_SHIFT), b->c.data) : NULL;
+
+    if (!page)
+        return -EINVAL;
+    set_gpfn_from_mfn(_mfn(ptr >> PAGE_SHIFT), val);
+    put_page(page);
+    return 0;
+}
+
+static int update_one(struct batch *b, const struct mmu_update *req)
+{
+    uint64_t ptr = req->ptr, offset = ptr & (PAGE_SIZE - 1) & ~7UL;
+    unsigned int cmd = ptr & 7;
+    bool preserve_ad = cmd == MMU_PT_UPDATE_PRESERVE_AD;
+
+    if (unlikely(cmd == MMU_MACHPHYS_UPDATE))
+        return update_machphys(b, ptr, req->val);
+    if (unlikely(cmd > MMU_PT_UPDATE_NO_TRANSLATE))
+        return -ENOSYS;
+    if (b->table && mfn_x(b->mfn) == ptr >> PAGE_SHIFT)
+        return pt_update_l1(&b->c, (pte_t *)((char *)page_to_virt(b->table) + offset), req->val, preserve_ad);
+    return update_other_frame(b, _mfn(ptr >> PAGE_SHIFT), offset, req->val, preserve_ad);
+}
+
+static int fetch(struct mmu_update *req, uint64_t gva, uint32_t n)
+{
+    if (n == 1)
+        return copy_from_guest(req, gva, sizeof(*req));
+    return copy_from_guest(req, gva, n * sizeof(*req));
+}
+
+/* Returns the number of requests done; *rc is -ERESTART if preempted. */
+static uint32_t run_batch(struct batch *b, uint64_t gva, uint32_t count, int *rc)
+{
+    struct mmu_update req[CHUNK];
+    uint32_t done = 0;
+
+    *rc = 0;
+    while (done < count) {
+        uint32_t n = MIN(count - done, (uint32_t)CHUNK);
+
+        if (done && unlikely(hypercall_preempt_check())) {
+            *rc = -ERESTART;
+            return done;
+        }
+        *rc = fetch(req, gva + done * sizeof(req[0]), n);
+        if (unlikely(*rc))
+            return done;
+        for (uint32_t i = 0; i < n; i++) {
+            *rc = update_one(b, &req[i]);
+            if (unlikely(*rc))
+                return done;
+            done++;
+            if (unlikely(b->check_preempt)) {
+                b->check_preempt = false;
+                /* What was left to be released must be gone before the next request, or the return. */
+                if (current->mm.nr_pending || (done < count && hypercall_preempt_check())) {
+                    *rc = -ERESTART;
+                    return done;
+                }
+            }
+        }
+    }
+    return done;
+}
+
+long hc_mmu_update(struct hypercall_args *args)
+{
+    uint64_t gva = args->a[0], pdone = args->a[2];
+    uint32_t count = (uint32_t)args->a[1], before = 0, done;
+    struct batch b;
+    int rc;
+
+    if (unlikely(current->mm.nr_pending) && release_pending(current))
+        return -ERESTART;
+    if (unlikely(count & BATCH_CONTINUED)) {
+        count &= ~BATCH_CONTINUED;
+        if (pdone && copy_from_guest(&before, pdone, sizeof(before)))
+            return -EFAULT;
+    }
+    rc = pt_context_get(&b.c, (uint32_t)args->a[3]);
+    if (unlikely(rc))
+        return rc;
+    b.table = NULL;
+    b.upper_changed = b.check_preempt = false;
+
+    done = run_batch(&b, gva, count, &rc);
+
+    drop_table(&b);
+    pt_context_put(&b.c);
+    if (unlikely(b.upper_changed))
+        flush_tlb_local();
+    if (pdone) {
+        before += done;
+        (void)!copy_to_guest(pdone, &before, sizeof(before));
+    }
+    if (unlikely(rc == -ERESTART)) {
+        args->a[0] = gva + done * sizeof(struct mmu_update);
+        args->a[1] = (count - done) | BATCH_CONTINUED;
+    }
+    return rc;
+}

@@ -1,0 +1,240 @@
+#include <base/errno.h>
+#include <cpu/extable.h>
+#include <domain/domain.h>
+#include <mm/guest_access.h>
+#include <mm/pt_update.h>
+#include <mm/validate.h>
+
+/* What changes the references that a level-1 entry holds, but for the right to write. */
+#define L1_REFERENCE_BITS (PTE_P | PTE_ADDR_MASK | PTE_CACHE)
+
+void pt_context_self(struct pt_context *c)
+{
+    c->owner = c->data = current->domain;
+    c->fd = c->owner->id;
+    c->foreign = false;
+}
+
+/* With a reference, for a privileged caller. */
+static int foreign_domain(domid_t id, struct domain **d)
+{
+    if (id >= DOMID_FIRST_RESERVED)
+        return -ESRCH;
+    *d = domain_find(id);
+    if (!*d)
+        return -ESRCH;
+    if (*d == current->domain || current->domain->is_privileged)
+        return 0;
+    domain_put(*d);
+    return -EPERM;
+}
+
+static int data_domain(struct pt_context *c, domid_t fd)
+{
+    struct domain *self = current->domain;
+    int rc;
+
+    if (fd == DOMID_SELF) {
+        rc = foreign_domain(self->id, &c->data);
+    } else if (fd == self->id) {
+        rc = -ESRCH; /* as Xen has it */
+    } else if (fd == DOMID_IO || fd == DOMID_XEN) {
+        c->data = NULL;
+        c->fd = fd;
+        return fd == DOMID_XEN && !self->is_privileged ? -EPERM : 0;
+    } else {
+        rc = foreign_domain(fd, &c->data);
+    }
+    if (!rc)
+        c->fd = c->data->id;
+    return rc;
+}
+
+int pt_context_get(struct pt_context *c, uint32_t foreigndom)
+{
+    uint32_t pfd = foreigndom >> 16;
+    int rc;
+
+    pt_context_self(c);
+    if (likely(foreigndom == DOMID_SELF))
+        return 0;
+    c->foreign = true;
+    rc = foreign_domain(pfd ? (domid_t)(pfd - 1) : c->owner->id, &c->owner);
+    if (rc)
+        return rc;
+    rc = data_domain(c, (domid_t)foreigndom);
+    if (rc)
+        domain_put(c->owner);
+    return rc;
+}
+
+void pt_context_put(struct pt_context *c)
+{
+    if (likely(!c->foreign))
+        return;
+    domain_put(c->owner);
+    if (c->data)
+        domain_put(c->data);
+}
+
+/*
+ * The lock keeps other writers away; only the CPU's page walker may set A and D
+ * meanwhile. A plain store may lose those, which a guest that does not ask to
+ * preserve them expects.
+ */
+static void write_entry(pte_t *slot, pte_t new, bool preserve_ad)
+{
+    pte_t seen = READ_ONCE(*slot), now;
+
+    if (!preserve_ad) {
+        WRITE_ONCE(*slot, new);
+        return;
+    }
+    do {
+        now = seen;
+        seen = cmpxchg(slot, now, new | (now & (PTE_A | PTE_D)));
+    } while (seen != now);
+}
+
+int pt_update_l1(const struct pt_context *c, pte_t *slot, pte_t new, bool preserve_ad)
+{
+    pte_t old = READ_ONCE(*slot);
+    int rc;
+
+    if (!(new &PTE_P)) {
+        if (new &&unlikely(rc = nonpresent_pte_check(new)))
+            return rc;
+    } else {
+        new = guest_pte(new, 1);
+        if (!((old ^ new) & L1_REFERENCE_BITS)) {
+            /* The same frame: the general reference stays with the entry. */
+            if (!((old ^ new) & PTE_RW)) {
+                write_entry(slot, new, preserve_ad);
+                return 0;
+            }
+            if (!(new &PTE_RW)) {
+                write_entry(slot, new, preserve_ad);
+                l1e_put_write(old);
+                return 0;
+            }
+            rc = l1e_get_write(new, c->fd);
+            if (likely(!rc))
+                write_entry(slot, new, preserve_ad);
+            return rc;
+        }
+        rc = l1e_get(new, c->owner, c->fd);
+        if (unlikely(rc))
+            return rc;
+    }
+    write_entry(slot, new, preserve_ad);
+    if (old & PTE_P)
+        l1e_put(old);
+    return 0;
+}
+
+/* The same frame below, other flags: RW of a linear entry alone matters. */
+static int upper_flags_check(pte_t new, const struct page_info *table, unsigned int level)
+{
+    const struct page_info *target = mfn_to_page(pte_mfn(new));
+
+    if (new &(PTE_PSE | PTE_G))
+        return -EINVAL;
+    return (new &PTE_RW) && pgt_level(READ_ONCE(target->type_info)) == pgt_level(READ_ONCE(table->type_info))
+               ? -EINVAL
+               : 0;
+}
+
+int pt_update_upper(const struct pt_context *c, struct page_info *table, unsigned int level,
+                    unsigned int index, pte_t new, bool preserve_ad, struct page_info **released)
+{
+    pte_t *slot = (pte_t *)page_to_virt(table) + index;
+    pte_t old = READ_ONCE(*slot);
+    int rc;
+
+    *released = NULL;
+    if (level == 4 && is_vmm_slot(index))
+        return -EINVAL;
+    if (!(new &PTE_P)) {
+        rc = new ? nonpresent_pte_check(new) : 0;
+    } else {
+        new = guest_pte(new, level);
+        if (!((old ^ new) & (PTE_P | PTE_ADDR_MASK))) {
+            rc = upper_flags_check(new, table, level);
+            if (!rc)
+                write_entry(slot, new, preserve_ad);
+            return rc;
+        }
+        rc = table_entry_get(new, table, c->owner, level);
+    }
+    if (unlikely(rc))
+        return rc;
+    write_entry(slot, new, preserve_ad);
+    *released = table_entry_detach(old, table, level);
+    return 0;
+}
+
+/*
+ * Entry `index` of the table in a frame, 0 if it cannot be read. The walk holds
+ * no references: a table may end and its frame may be reused under it. So what
+ * it reads may be anything, and whoever uses the result checks it.
+ */
+static pte_t read_entry(mfn_t mfn, unsigned int index)
+{
+#ifndef HOSPES_UNIT_TEST
+    const pte_t *slot = (const pte_t *)mfn_to_virt(mfn) + index;
+    pte_t e;
+
+    __asm__ __volatile__(
+        "1: movq %1, %0\n2:\n\t"
+        ".pushsection .text.fixup, \"ax\"\n3: xorl %k0, %k0\n\tjmp 2b\n\t.popsection\n\t" EXTABLE(1b, 3b)
+        : "=r"(e)
+        : "m"(*slot));
+    return e;
+#else
+    return mfn_valid(mfn) ? ((const pte_t *)mfn_to_virt(mfn))[index] : 0;
+#endif
+}
+
+struct page_info *lock_l1_table(struct vcpu *v, uint64_t va)
+{
+    mfn_t mfn = page_to_mfn(v->pv.kernel_table);
+    unsigned int level;
+
+    if (unlikely(!guest_range_ok(va, 1)))
+        return NULL;
+    for (level = 4; level > 1; level--) {
+        pte_t e = read_entry(mfn, pt_index(va, level));
+
+        if (unlikely((e & (PTE_P | PTE_PSE)) != PTE_P))
+            return NULL;
+        mfn = pte_mfn(e);
+    }
+    if (unlikely(!mfn_valid(mfn)))
+        return NULL;
+    level = lock_table(mfn_to_page(mfn), v->domain->id);
+    if (likely(level == 1))
+        return mfn_to_page(mfn);
+    if (level)
+        unlock_table(mfn_to_page(mfn));
+    return NULL;
+}
+
+int vcpumask_to_cpus(const struct domain *d, uint64_t bitmap_gva, cpumask_t *cpus)
+{
+    *cpus = (cpumask_t){{0}};
+    for (uint32_t base = 0; base < d->max_vcpus; base += 64) {
+        uint64_t word;
+
+        if (copy_from_guest(&word, bitmap_gva + base / 8, sizeof(word)))
+            return -EFAULT;
+        while (word) {
+            uint32_t id = base + (uint32_t)__builtin_ctzl(word);
+            const struct vcpu *v = domain_vcpu(d, id);
+
+            word &= word - 1;
+            for (unsigned int i = 0; v && i < ARRAY_SIZE(cpus->bits); i++)
+                cpus->bits[i] |= READ_ONCE(v->dirty_cpu.bits[i]);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,97 @@
+/*
+ * Changing single entries of validated page tables: what mmu_update,
+ * update_va_mapping and trapped writes have in common.
+ */
+#ifndef MM_PT_UPDATE_H
+#define MM_PT_UPDATE_H
+
+#include <base/types.h>
+#include <base/compiler.h>
+#include <base/atomic.h>
+#include <cpu/smp.h>
+#include <mm/page.h>
+#include <mm/page_type.h>
+#include <mm/pte.h>
+#include <xen/xen.h>
+
+struct domain;
+struct vcpu;
+
+/*
+ * Whose tables an operation changes, and whose frames it may map: FD and PFD of
+ * <xen/xen.h>, HYPERVISOR_mmu_update().
+ */
+struct pt_context {
+    struct domain *owner; /* of the tables */
+    struct domain *data;  /* FD; NULL for DOMID_IO and DOMID_XEN */
+    domid_t fd;           /* its number */
+    bool foreign;         /* holds references to owner and data */
+};
+
+/*
+ * From the hypercall's argument, for current. 0; -ESRCH: no such domain, or the
+ * caller named itself as foreign; -EPERM. Takes references to foreign domains.
+ */
+int pt_context_get(struct pt_context *c, uint32_t foreigndom) __must_check;
+void pt_context_put(struct pt_context *c);
+/* Current's own tables and frames. */
+void pt_context_self(struct pt_context *c);
+
+/*
+ * Locks a validated table of domain `owner` against changes of its entries and
+ * against the end of its type; so no reference is needed. Returns its level, or
+ * 0 if it is no such table. Held for short only; waits nest downwards in level.
+ */
+static inline unsigned int lock_table(struct page_info *page, domid_t owner)
+{
+    uint64_t x = READ_ONCE(page->type_info), seen;
+
+    for (;;) {
+        if (!(x & PGT_VALIDATED) || !pgt_level(x) || unlikely(page->owner != owner))
+            return 0;
+        if (unlikely(x & PGT_LOCKED)) {
+            cpu_relax();
+            x = READ_ONCE(page->type_info);
+            continue;
+        }
+        seen = cmpxchg(&page->type_info, x, x | PGT_LOCKED);
+        if (likely(seen == x))
+            break;
+        x = seen;
+    }
+    if (likely(page->owner == owner))
+        return pgt_level(x);
+    atomic_and(&page->type_info, ~PGT_LOCKED); /* freed and given away before we had the lock */
+    return 0;
+}
+
+static inline void unlock_table(struct page_info *page)
+{
+    atomic_and(&page->type_info, ~PGT_LOCKED);
+}
+
+/* Changes an entry of a locked level-1 table. preserve_ad: keeps A and D bits that are set. Errors:
+ * l1e_get(). */
+int pt_update_l1(const struct pt_context *c, pte_t *slot, pte_t new, bool preserve_ad) __must_check;
+
+/*
+ * The same for a table of level 2-4, locked by the caller. *old is the frame
+ * that the entry named before, or NULL: the caller gives it to
+ * release_page_and_type() once the table is unlocked. Errors: table_entry_get().
+ */
+int pt_update_upper(const struct pt_context *c, struct page_info *table, unsigned int level,
+                    unsigned int index, pte_t new, bool preserve_ad, struct page_info **old) __must_check;
+
+/*
+ * The level-1 table for va in current's kernel tables, locked. NULL if there is
+ * none, or va is not the guest's.
+ */
+struct page_info *lock_l1_table(struct vcpu *v, uint64_t va);
+
+/* CPUs on which vCPUs of a guest's bitmap may have translations cached. -EFAULT. */
+int vcpumask_to_cpus(const struct domain *d, uint64_t bitmap_gva, cpumask_t *cpus) __must_check;
+
+/* A preempted batch continues with this bit in its count (not of the ABI; guests that set it harm nobody). */
+#define BATCH_CONTINUED (1u << 31)
+
+#endif

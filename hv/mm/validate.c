@@ -1,0 +1,328 @@
+#include <base/atomic.h>
+#include <base/errno.h>
+#include <control/hypercall.h>
+#include <cpu/features.h>
+#include <domain/domain.h>
+#include <lib/string.h>
+#include <mm/iomem.h>
+#include <mm/page_type.h>
+#include <mm/validate.h>
+#include <mm/vmm_paging.h>
+#include <pv/descriptor.h>
+
+bool l1tf_vulnerable __ro_after_init;
+
+int nonpresent_pte_check(pte_t e)
+{
+    return unlikely(l1tf_vulnerable) && (e & PTE_ADDR_MASK) && mfn_valid(pte_mfn(e)) ? -EINVAL : 0;
+}
+
+/* Device memory, holes: anything that has no page_info. */
+static noinline int device_get(mfn_t mfn, const struct domain *d, domid_t fd)
+{
+    if (mfn_x(mfn) >> (host_cpu.phys_bits - PAGE_SHIFT)) /* would fault as reserved bits */
+        return -EPERM;
+    if (!iomem_access_ok(d, mfn))
+        return -EPERM;
+    if (fd != d->id && fd < DOMID_FIRST_RESERVED) {
+        const struct domain *foreign = domain_by_id(fd);
+
+        if (!foreign || !iomem_access_ok(foreign, mfn))
+            return -EPERM;
+    }
+    return 0;
+}
+
+static int writable_ref(struct page_info *page)
+{
+    return likely(get_page_type(page, PGT_WRITABLE) == 0) ? 0 : -EBUSY;
+}
+
+/*
+ * The VMM's own view of RAM is write-back. Only a domain that drives devices
+ * may have another one of its own frames; it alone has to keep its views apart.
+ */
+static bool cacheability_ok(pte_t e, const struct domain *d)
+{
+    return likely(!(e & PTE_CACHE)) || d->is_hardware;
+}
+
+int l1e_get(pte_t e, const struct domain *d, domid_t fd)
+{
+    mfn_t mfn = pte_mfn(e);
+    struct page_info *page;
+
+    if (unlikely(!mfn_valid(mfn)))
+        return device_get(mfn, d, fd);
+    page = mfn_to_page(mfn);
+    if (unlikely(!cacheability_ok(e, d)))
+        return -EPERM;
+    if (unlikely(!get_page_owned(page, fd)))
+        return -EBUSY;
+    if (unlikely(fd != d->id) && !(page->count_info & PGC_FOREIGN))
+        atomic_or(&page->count_info, PGC_FOREIGN);
+    if ((e & PTE_RW) && unlikely(writable_ref(page))) {
+        put_page(page);
+        return -EBUSY;
+    }
+    return 0;
+}
+
+void l1e_put(pte_t e)
+{
+    struct page_info *page;
+
+    if (!(e & PTE_P) || unlikely(!mfn_valid(pte_mfn(e))))
+        return;
+    page = mfn_to_page(pte_mfn(e));
+    if (e & PTE_RW)
+        put_page_type(page);
+    put_page(page);
+}
+
+int l1e_get_write(pte_t e, domid_t fd)
+{
+    struct page_info *page;
+
+    if (unlikely(!mfn_valid(pte_mfn(e))))
+        return 0;
+    page = mfn_to_page(pte_mfn(e));
+    /* A frame that was mapped read-only by another right (a grant) does not become writable this way. */
+    if (unlikely(page->owner != fd))
+        return -EBUSY;
+    return writable_ref(page);
+}
+
+void l1e_put_write(pte_t e)
+{
+    if (likely(mfn_valid(pte_mfn(e))))
+        put_page_type(mfn_to_page(pte_mfn(e)));
+}
+
+/*
+ * Linear entries. The table's linear_count tells how many other tables of its
+ * level point to it (> 0), or how many such entries it has itself (< 0); never
+ * both, so that no cycle of references can form. The first of either kind
+ * decides by compare-and-exchange.
+ */
+static bool linear_count_step(struct page_info *page, int32_t step)
+{
+    int32_t c = READ_ONCE(page->linear_count), seen;
+
+    for (;;) {
+        if ((step > 0 && (c < 0 || c == INT32_MAX)) || (step < 0 && (c > 0 || c == INT32_MIN)))
+            return false;
+        seen = cmpxchg(&page->linear_count, c, c + step);
+        if (seen == c)
+            return true;
+        c = seen;
+    }
+}
+
+/* The caller holds a general reference to the target, and keeps it on success. */
+static int linear_get(pte_t e, struct page_info *table, struct page_info *target, unsigned int level)
+{
+    if (e & PTE_RW)
+        return -EINVAL;
+    /* A table that is not valid now would be validated in the middle of its own validation. */
+    if (!get_page_type_if_valid(target, PGT_TABLE(level)))
+        return -EINVAL;
+    if (linear_count_step(target, 1)) {
+        if (linear_count_step(table, -1))
+            return 0;
+        atomic_dec(&target->linear_count);
+    }
+    put_page_type(target);
+    return -EINVAL;
+}
+
+int table_entry_get(pte_t e, struct page_info *table, const struct domain *d, unsigned int level)
+{
+    struct page_info *target;
+    int rc;
+
+    if ((e & (PTE_PSE | PTE_G)) || !mfn_valid(pte_mfn(e)))
+        return -EINVAL;
+    target = mfn_to_page(pte_mfn(e));
+    if (target == table) /* holds no reference: it ends with the table itself */
+        return e & PTE_RW ? -EINVAL : 0;
+    if (!get_page(target, d))
+        return -EINVAL;
+    if ((READ_ONCE(target->type_info) & (PGT_TYPE_MASK | PGT_VALIDATED)) ==
+        (PGT_TABLE(level) | PGT_VALIDATED))
+        rc = linear_get(e, table, target, level);
+    else
+        rc = get_page_type(target, PGT_TABLE(level - 1));
+    if (unlikely(rc))
+        put_page(target);
+    return rc;
+}
+
+struct page_info *table_entry_detach(pte_t e, struct page_info *table, unsigned int level)
+{
+    struct page_info *target;
+
+    if (!(e & PTE_P))
+        return NULL;
+    target = mfn_to_page(pte_mfn(e));
+    if (target == table)
+        return NULL;
+    /* The target's type is stable: the entry holds a reference. */
+    if (unlikely(pgt_level(READ_ONCE(target->type_info)) == level)) {
+        atomic_dec(&target->linear_count);
+        atomic_inc(&table->linear_count);
+    }
+    return target;
+}
+
+/* Undoes table_entry_detach() where the release of the target was preempted: the entry holds it still. */
+static void linear_reattach(pte_t e, struct page_info *table, unsigned int level)
+{
+    struct page_info *target = mfn_to_page(pte_mfn(e));
+
+    if (pgt_level(READ_ONCE(target->type_info)) == level) {
+        atomic_inc(&target->linear_count);
+        atomic_dec(&table->linear_count);
+    }
+}
+
+/* -ERESTART: still held, but detached. */
+static int table_entry_put(pte_t e, struct page_info *table, unsigned int level, bool preemptible)
+{
+    struct page_info *target = table_entry_detach(e, table, level);
+
+    if (!target)
+        return 0;
+    if (!preemptible)
+        put_page_type(target);
+    else if (put_page_type_preemptible(target))
+        return -ERESTART;
+    put_page(target);
+    return 0;
+}
+
+static int validate_l1(struct page_info *page, const struct domain *d)
+{
+    pte_t *l1 = page_to_virt(page);
+    domid_t owner = page->owner;
+    int rc = 0;
+    unsigned int i;
+
+    for (i = 0; i < PT_ENTRIES; i++) {
+        pte_t e = l1[i];
+
+        if (!(e & PTE_P))
+            rc = e ? nonpresent_pte_check(e) : 0;
+        else
+            rc = l1e_get(e, d, owner);
+        if (unlikely(rc))
+            break;
+        if (guest_pte(e, 1) != e)
+            l1[i] = guest_pte(e, 1);
+    }
+    if (likely(!rc))
+        return 0;
+    while (i-- > 0)
+        l1e_put(l1[i]);
+    return rc;
+}
+
+/* One entry of a table of level 2-4. */
+static int validate_entry(struct page_info *page, pte_t *slot, const struct domain *d, unsigned int level)
+{
+    pte_t e = *slot;
+    int rc;
+
+    if (!(e & PTE_P))
+        return e ? nonpresent_pte_check(e) : 0;
+    rc = table_entry_get(e, page, d, level);
+    if (likely(!rc))
+        *slot = guest_pte(e, level);
+    return rc;
+}
+
+static void fill_vmm_slots(pte_t *l4, const struct domain *d)
+{
+    for (unsigned int i = VMM_L4_FIRST; i <= VMM_L4_LAST; i++)
+        l4[i] = vmm_l4[i];
+    if (!(d->vm_assist & BIT(VMASST_TYPE_m2p_strict)))
+        l4[VMM_L4_FIRST] = 0; /* until it is used as a kernel's: l4_set_m2p() */
+}
+
+static int validate_table(struct page_info *page, const struct domain *d, unsigned int level)
+{
+    pte_t *table = page_to_virt(page);
+
+    for (unsigned int i = page->nr_validated; i < PT_ENTRIES; i++) {
+        int rc;
+
+        if (level == 4 && is_vmm_slot(i))
+            continue;
+        rc = validate_entry(page, &table[i], d, level);
+        if (unlikely(rc)) {
+            page->nr_validated = (uint16_t)i;
+            return rc;
+        }
+        if ((table[i] & PTE_P) && i + 1 < PT_ENTRIES && hypercall_preempt_check()) {
+            page->nr_validated = (uint16_t)(i + 1);
+            return -ERESTART;
+        }
+    }
+    if (level == 4)
+        fill_vmm_slots(table, d);
+    return 0;
+}
+
+int validate_page(struct page_info *page, struct domain *d, uint64_t type)
+{
+    if (type == PGT_L1)
+        return validate_l1(page, d);
+    if (type == PGT_DESC)
+        return pv_descriptor_page_ok(page_to_virt(page)) ? 0 : -EINVAL;
+    return validate_table(page, d, pgt_level(type));
+}
+
+static void invalidate_l1(struct page_info *page)
+{
+    const pte_t *l1 = page_to_virt(page);
+
+    for (unsigned int i = 0; i < PT_ENTRIES; i++)
+        if (l1[i] & PTE_P)
+            l1e_put(l1[i]);
+}
+
+int invalidate_page(struct page_info *page, uint64_t type, bool preemptible)
+{
+    unsigned int level = pgt_level(type);
+    pte_t *table;
+
+    if (level == 1)
+        invalidate_l1(page);
+    if (level < 2)
+        return 0;
+    table = page_to_virt(page);
+    if (level == 4 && page->nr_validated == PT_ENTRIES)
+        memset(table + VMM_L4_FIRST, 0, (VMM_L4_LAST - VMM_L4_FIRST + 1) * sizeof(pte_t));
+    while (page->nr_validated) {
+        unsigned int i = page->nr_validated - 1U;
+        bool held = (table[i] & PTE_P) && !(level == 4 && is_vmm_slot(i));
+
+        if (held && table_entry_put(table[i], page, level, preemptible)) {
+            linear_reattach(table[i], page, level);
+            return -ERESTART;
+        }
+        page->nr_validated = (uint16_t)i;
+        if (held && i && preemptible && hypercall_preempt_check())
+            return -ERESTART;
+    }
+    return 0;
+}
+
+void l4_set_m2p(struct page_info *l4, bool visible)
+{
+    pte_t *slot = (pte_t *)page_to_virt(l4) + VMM_L4_FIRST;
+    pte_t e = visible ? vmm_l4[VMM_L4_FIRST] : 0;
+
+    if (*slot != e)
+        WRITE_ONCE(*slot, e);
+}
