@@ -1,0 +1,295 @@
+#include <base/bug.h>
+#include <base/compiler.h>
+#include <boot/dom0.h>
+#include <boot/dom0_layout.h>
+#include <boot/kernel.h>
+#include <boot/multiboot.h>
+#include <console/printk.h>
+#include <cpu/desc.h>
+#include <cpu/smp.h>
+#include <domain/domain.h>
+#include <lib/string.h>
+#include <mm/page.h>
+#include <mm/page_alloc.h>
+#include <mm/page_type.h>
+#include <pv/pv.h>
+#include <pv/traps.h>
+#include <sched/sched.h>
+#include <time/time.h>
+#include <xen/elfnote.h>
+#include <xen/xen.h>
+
+#define BOOT_ALIGN (4UL << 20)   /* the mapping ends at a multiple of this ... */
+#define BOOT_SLACK (512UL << 10) /* ... at least this far behind the last thing in it */
+#define MIN_PAGES  ((32UL << 20) / PAGE_SIZE)
+
+static struct dom0_chunk chunks[DOM0_MAX_CHUNKS] __initdata;
+
+mfn_t __init dom0_mfn(const struct dom0_layout *l, uint64_t pfn)
+{
+    uint32_t low = 0, high = l->nr_chunks;
+
+    /* Chunks are sorted and cover every pfn below nr_pages. */
+    while (high - low > 1) {
+        uint32_t mid = (low + high) / 2;
+
+        if (l->chunks[mid].pfn <= pfn)
+            low = mid;
+        else
+            high = mid;
+    }
+    return mfn_add(l->chunks[low].mfn, pfn - l->chunks[low].pfn);
+}
+
+static void *__init dom0_page(const struct dom0_layout *l, uint64_t pfn)
+{
+    return mfn_to_virt(dom0_mfn(l, pfn));
+}
+
+/* Copies to dom0's pseudo-physical memory; src NULL zeroes. */
+static void __init dom0_write(const struct dom0_layout *l, uint64_t paddr, const void *src, uint64_t len)
+{
+    while (len) {
+        uint64_t offset = paddr & ~PAGE_MASK, n = MIN(PAGE_SIZE - offset, len);
+        char *dst = (char *)dom0_page(l, paddr >> PAGE_SHIFT) + offset;
+
+        if (src) {
+            memcpy(dst, src, n);
+            src = (const char *)src + n;
+        } else {
+            memset(dst, 0, n);
+        }
+        paddr += n;
+        len -= n;
+    }
+}
+
+static uint64_t __init page_up(uint64_t x)
+{
+    return ROUND_UP(x, PAGE_SIZE);
+}
+
+/* The number of page tables depends on where the mapping ends, and that on their number. */
+static void __init place_tables(struct dom0_layout *l)
+{
+    uint64_t end;
+
+    l->nr_tables = 4;
+    for (;;) {
+        end = l->tables_va + (l->nr_tables + 1) * PAGE_SIZE + BOOT_SLACK;
+        end = ROUND_UP(end, BOOT_ALIGN);
+
+        uint64_t needed = 1 + dom0_count_tables(l->virt_base, end);
+
+        if (needed <= l->nr_tables)
+            break;
+        l->nr_tables = needed;
+    }
+    l->stack_va = l->tables_va + l->nr_tables * PAGE_SIZE;
+    l->end_va = end;
+}
+
+static void __init choose_layout(struct dom0_layout *l, const struct kernel_image *k,
+                                 const struct boot_module *initrd, uint64_t nr_pages)
+{
+    uint64_t va = page_up(k->virt_end), pfn;
+
+    l->nr_pages = nr_pages;
+    l->virt_base = k->virt_base;
+    l->image_start = k->virt_start;
+    l->image_end = k->virt_end;
+    l->initrd_bytes = initrd ? initrd->end - initrd->start : 0;
+    l->initrd_pages = page_up(l->initrd_bytes) / PAGE_SIZE;
+    l->initrd_mapped = !k->mod_start_pfn;
+    l->p2m_pages = DIV_ROUND_UP(nr_pages * sizeof(uint64_t), PAGE_SIZE);
+    l->p2m_mapped = !k->has_init_p2m;
+    if (l->initrd_mapped) {
+        l->initrd_pfn = dom0_va_to_pfn(l, va);
+        va += l->initrd_pages * PAGE_SIZE;
+    }
+    if (l->p2m_mapped) {
+        l->p2m_va = va;
+        l->p2m_pfn = dom0_va_to_pfn(l, va);
+        va += l->p2m_pages * PAGE_SIZE;
+    }
+    l->start_info_va = va;
+    l->tables_va = va + PAGE_SIZE;
+    place_tables(l);
+
+    pfn = dom0_va_to_pfn(l, l->end_va);
+    if (!l->initrd_mapped) {
+        l->initrd_pfn = pfn;
+        pfn += l->initrd_pages;
+    }
+    if (!l->p2m_mapped) {
+        l->p2m_va = k->init_p2m;
+        l->p2m_pfn = pfn;
+        l->p2m_table_pages = dom0_count_tables(l->p2m_va, l->p2m_va + l->p2m_pages * PAGE_SIZE);
+        pfn += l->p2m_pages + l->p2m_table_pages;
+    }
+    if (pfn > nr_pages)
+        panic("too little memory: dom0 gets %lu MiB, its kernel and RAM disk need %lu", nr_pages >> 8, pfn >> 8);
+}
+
+static void __init add_chunk(struct dom0_layout *l, uint64_t pfn, mfn_t mfn, uint64_t pages)
+{
+    if (l->nr_chunks == DOM0_MAX_CHUNKS)
+        panic("memory for dom0 is in more than %d pieces", DOM0_MAX_CHUNKS);
+    l->chunks[l->nr_chunks++] = (struct dom0_chunk){pfn, pages, mfn};
+    for (uint64_t i = 0; i < pages; i++)
+        set_gpfn_from_mfn(mfn_add(mfn, i), pfn + i);
+}
+
+/* Memory from before boot belongs to no guest: dom0's is not scrubbed, only what the builder fills is cleared. */
+static void __init fill_pfns(struct domain *d, struct dom0_layout *l, uint64_t pfn, uint64_t end)
+{
+    unsigned int order = MAX_ORDER;
+
+    while (pfn < end) {
+        struct page_info *page = NULL;
+
+        while ((1UL << order) > end - pfn)
+            order--;
+        while (!(page = alloc_frames(d, order, ALLOC_NO_SCRUB))) {
+            if (!order)
+                panic("too little memory: dom0 lacks %lu MiB", (end - pfn) >> 8);
+            order--;
+        }
+        add_chunk(l, pfn, page_to_mfn(page), 1UL << order);
+        pfn += 1UL << order;
+    }
+}
+
+/* The RAM disk's own frames become dom0's: nothing is copied. */
+static void __init donate_initrd(struct domain *d, struct dom0_layout *l, const struct boot_module *initrd)
+{
+    mfn_t first = paddr_to_mfn(_paddr(initrd->start));
+    uint64_t tail = l->initrd_pages * PAGE_SIZE - l->initrd_bytes;
+
+    memset((char *)paddr_to_virt(_paddr(initrd->end)), 0, tail);
+    for (uint64_t i = 0; i < l->initrd_pages; i++)
+        BUG_ON(assign_frames(d, mfn_to_page(mfn_add(first, i)), 0, 0));
+    add_chunk(l, l->initrd_pfn, first, l->initrd_pages);
+}
+
+static void __init allocate_memory(struct domain *d, struct dom0_layout *l, const struct boot_module *initrd)
+{
+    l->chunks = chunks;
+    fill_pfns(d, l, 0, l->initrd_pages ? l->initrd_pfn : l->nr_pages);
+    if (!l->initrd_pages)
+        return;
+    donate_initrd(d, l, initrd);
+    fill_pfns(d, l, l->initrd_pfn + l->initrd_pages, l->nr_pages);
+}
+
+static void __init write_p2m(const struct dom0_layout *l)
+{
+    for (uint32_t c = 0; c < l->nr_chunks; c++)
+        for (uint64_t i = 0; i < l->chunks[c].pages; i++) {
+            uint64_t pfn = l->chunks[c].pfn + i;
+            uint64_t *list = dom0_page(l, l->p2m_pfn + pfn / (PAGE_SIZE / sizeof(uint64_t)));
+
+            list[pfn % (PAGE_SIZE / sizeof(uint64_t))] = mfn_x(l->chunks[c].mfn) + i;
+        }
+}
+
+/* Power-management data: dom0 may collect and upload it (SIF_PM_MASK). */
+#define SIF_PM_ALL (3u << 8)
+
+static void __init write_start_info(const struct domain *d, const struct dom0_layout *l, const char *cmdline)
+{
+    start_info_t *si = dom0_page(l, dom0_va_to_pfn(l, l->start_info_va));
+
+    memset(si, 0, PAGE_SIZE);
+    memcpy(si->magic, "xen-3.0-x86_64p", sizeof("xen-3.0-x86_64p"));
+    si->nr_pages = l->nr_pages;
+    si->shared_info = paddr_x(mfn_to_paddr(virt_to_mfn(d->shared_info)));
+    si->flags = SIF_PRIVILEGED | SIF_INITDOMAIN | SIF_PM_ALL;
+    si->pt_base = l->tables_va;
+    si->nr_pt_frames = l->nr_tables;
+    si->mfn_list = l->p2m_va;
+    if (!l->p2m_mapped) {
+        si->first_p2m_pfn = l->p2m_pfn;
+        si->nr_p2m_frames = l->p2m_pages + l->p2m_table_pages;
+    }
+    if (l->initrd_pages) {
+        si->mod_start = l->initrd_mapped ? l->virt_base + (l->initrd_pfn << PAGE_SHIFT) : l->initrd_pfn;
+        si->mod_len = l->initrd_bytes;
+        if (!l->initrd_mapped)
+            si->flags |= SIF_MOD_START_PFN;
+    }
+    si->console.dom0.info_off = sizeof(*si);
+    strlcpy((char *)si->cmd_line, cmdline, sizeof(si->cmd_line));
+}
+
+static void __init load_image(const struct dom0_layout *l, const struct kernel_image *k)
+{
+    for (uint32_t i = 0; i < k->nr_segments; i++) {
+        const struct kernel_segment *s = &k->segment[i];
+        uint64_t paddr = s->virt - l->virt_base;
+
+        dom0_write(l, paddr, s->data, s->file_size);
+        dom0_write(l, paddr + s->file_size, NULL, s->mem_size - s->file_size);
+    }
+    if (k->hypercall_page)
+        pv_fill_hypercall_page(dom0_page(l, dom0_va_to_pfn(l, k->hypercall_page)));
+}
+
+static void __init start_vcpu0(struct vcpu *v, const struct dom0_layout *l, const struct kernel_image *k, mfn_t l4)
+{
+    struct page_info *table = mfn_to_page(l4);
+
+    if (!get_page(table, v->domain) || get_page_type(table, PGT_L4))
+        panic("dom0's first page tables are refused by the type engine");
+    v->pv.kernel_table = table;
+    v->regs.rip = k->entry;
+    v->regs.rsp = l->stack_va + PAGE_SIZE;
+    v->regs.rsi = l->start_info_va;
+    v->regs.cs = GUEST_CS64;
+    v->regs.ss = GUEST_DS;
+    v->regs.ds = v->regs.es = v->regs.fs = v->regs.gs = 0;
+    v->regs.rflags = 0x202;
+    v->vcpu_info->evtchn_upcall_mask = 1;
+    pv_update_cr3(v);
+    v->is_initialised = true;
+    __atomic_fetch_and(&v->sched.pause_flags, ~VPF_DOWN, __ATOMIC_SEQ_CST);
+}
+
+static void __init create_vcpus(struct domain *d, uint32_t vcpus)
+{
+    for (uint32_t i = 0; i < vcpus; i++)
+        if (vcpu_create(d, i, i % nr_cpus))
+            panic("too little memory: dom0's vCPU %u cannot be created", i);
+}
+
+void __init dom0_create(void)
+{
+    struct dom0_size size = dom0_choose_size(free_page_count(), nr_cpus);
+    const struct boot_module *initrd = boot_info.nr_modules > 1 ? &boot_info.module[1] : NULL;
+    struct domain_config config = {.id = 0, .max_vcpus = size.vcpus, .privileged = true};
+    struct kernel_image kernel;
+    struct dom0_layout layout = {0};
+
+    if (!boot_info.nr_modules)
+        panic("no kernel for dom0: the loader passed no module");
+    kernel_open(&kernel, &boot_info.module[0]);
+    if (domain_create(&config, &dom0))
+        panic("too little memory: dom0 cannot be created");
+    dom0->mm.max_pages = size.max_pages;
+    if (size.pages < MIN_PAGES)
+        panic("too little memory: dom0 would get %lu MiB", size.pages >> 8);
+    choose_layout(&layout, &kernel, initrd, size.pages);
+    allocate_memory(dom0, &layout, initrd);
+    load_image(&layout, &kernel);
+    write_p2m(&layout);
+    write_start_info(dom0, &layout, kernel.cmdline);
+
+    mfn_t l4 = dom0_build_tables(&layout);
+
+    create_vcpus(dom0, size.vcpus);
+    start_vcpu0(dom0->vcpu[0], &layout, &kernel, l4);
+    time_update_wallclock(dom0);
+    dom0->creation_finished = true;
+    printk_info("dom0: %lu MiB, %u vCPUs, kernel entry %#lx\n", size.pages >> 8, size.vcpus, kernel.entry);
+    kernel_close(&kernel);
+}
