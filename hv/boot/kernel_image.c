@@ -15,6 +15,14 @@ static __init unsigned int order_for(size_t size)
     return order;
 }
 
+/* Not zeroed: everything that is used of it is written first. */
+static __init void *alloc_memory(unsigned int order)
+{
+    struct page_info *page = alloc_frames(NULL, order, ALLOC_NO_SCRUB);
+
+    return page ? page_to_virt(page) : NULL;
+}
+
 static __init int unpack_payload(struct kernel_image *kernel, const void *payload, size_t len,
                                  const char **why)
 {
@@ -25,8 +33,8 @@ static __init int unpack_payload(struct kernel_image *kernel, const void *payloa
     if (err)
         return err;
     kernel->order = order_for(kernel->size);
-    kernel->memory = alloc_vmm_pages(kernel->order);
-    arena = alloc_vmm_pages(arena_order);
+    kernel->memory = alloc_memory(kernel->order);
+    arena = alloc_memory(arena_order);
     if (kernel->memory && arena) {
         err = unpack(payload, len, kernel->memory, kernel->size, arena, PAGE_SIZE << arena_order, why);
     } else {

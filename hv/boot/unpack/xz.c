@@ -23,7 +23,7 @@ enum unpack_status unpack_xz(const void *src, size_t len, void *dst, size_t size
     enum unpack_status status = ret == LZMA_STREAM_END                                ? UNPACK_OK
                                 : ret == LZMA_MEM_ERROR || ret == LZMA_MEMLIMIT_ERROR ? UNPACK_NO_MEMORY
                                 : ret == LZMA_OPTIONS_ERROR                           ? UNPACK_UNSUPPORTED
-                                : ret == LZMA_BUF_ERROR && !strm.avail_out            ? UNPACK_NO_SPACE
+                                : ret == LZMA_BUF_ERROR && strm.avail_in              ? UNPACK_NO_SPACE
                                 : ret == LZMA_BUF_ERROR                               ? UNPACK_TRUNCATED
                                                                                       : UNPACK_CORRUPT;
     lzma_end(&strm);
