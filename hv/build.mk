@@ -17,6 +17,8 @@ HV_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -
 	-Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla \
 	-Wno-unused-parameter \
 	-D__XEN_TOOLS__ $(HV_INCLUDES) -idirafter /usr/include
+HOSPES_VERSION := 0.1
+HV_CFLAGS += -DHOSPES_VERSION='"$(HOSPES_VERSION)"'
 HV_AFLAGS := -g -D__XEN_TOOLS__ $(HV_INCLUDES)
 ifneq ($(DEBUG),0)
 HV_CFLAGS += -DHOSPES_DEBUG

@@ -14,7 +14,7 @@
 #include <cpu/features.h>
 #include <cpu/fpu.h>
 #include <cpu/insn.h>
-#include <cpu/smap.h>
+void smap_patch_init(void);
 #include <cpu/smp.h>
 #include <cpu/stack.h>
 #include <domain/domain.h>
@@ -129,7 +129,7 @@ void __init boot_start(void)
     multiboot_parse();
     cmdline_parse(boot_info.cmdline, true);
     console_init();
-    printk("Hospes " HOSPES_VERSION ", a virtual machine monitor with the interface of Xen 4.17\n");
+    printk("Hospes %s, a virtual machine monitor with the interface of Xen 4.17\n", HOSPES_VERSION);
     printk_info("Loaded by %s; command line: %s\n", boot_info.loader, cmdline_saved());
     cpu_features_init();
     cpu_control_init();

@@ -1,18 +1,15 @@
 #include <base/atomic.h>
 #include <base/bug.h>
-#include <boot/cmdline.h>
 #include <console/console.h>
 #include <console/printk.h>
 #include <cpu/cpu_info.h>
 #include <cpu/insn.h>
+#include <acpi/power.h>
 #include <cpu/machine.h>
 #include <cpu/smp.h>
 #include <cpu/traps.h>
 #include <irq/irq.h>
 #include <lib/printf.h>
-
-bool opt_noreboot;
-BOOT_OPTION_BOOL("noreboot", opt_noreboot);
 
 static uint32_t panicking;
 
