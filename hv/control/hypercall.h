@@ -5,6 +5,7 @@
 #ifndef CONTROL_HYPERCALL_H
 #define CONTROL_HYPERCALL_H
 
+#include <base/compiler.h>
 #include <base/types.h>
 
 /* rdi, rsi, rdx, r10, r8, r9 */

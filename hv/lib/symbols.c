@@ -43,6 +43,16 @@ bool symbol_lookup(uint64_t addr, struct symbol *out)
     return true;
 }
 
+bool symbol_by_index(uint32_t index, struct symbol *out)
+{
+    if (index >= symbol_count)
+        return false;
+    out->name = symbol_strings + symbol_names[index];
+    out->start = symbol_base + symbol_offsets[index];
+    out->size = symbol_sizes[index];
+    return true;
+}
+
 const char *symbol_format(char *buf, size_t size, uint64_t addr)
 {
     struct symbol sym;

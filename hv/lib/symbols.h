@@ -20,6 +20,9 @@ struct symbol {
 /* Finds the function that contains @addr. */
 bool symbol_lookup(uint64_t addr, struct symbol *out);
 
+/* The entry of that number, in rising order of address; false past the last. */
+bool symbol_by_index(uint32_t index, struct symbol *out);
+
 /* Room for any symbol_format() result; longer names are cut short. */
 #define SYMBOL_TEXT_MAX 96
 

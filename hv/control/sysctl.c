@@ -1,0 +1,18 @@
+/* HYPERVISOR_sysctl (<xen/sysctl.h>): control of the machine by the control domain. */
+#include <base/errno.h>
+#include <control/hypercall.h>
+#include <mm/guest_access.h>
+#include <xen/sysctl.h>
+
+long hc_sysctl(struct hypercall_args *args)
+{
+    struct {
+        uint32_t cmd, interface_version;
+    } head;
+
+    if (copy_from_guest(&head, args->a[0], sizeof(head)))
+        return -EFAULT;
+    if (head.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
+        return -EACCES;
+    return -ENOSYS;
+}
