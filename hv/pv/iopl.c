@@ -4,6 +4,9 @@
 #include <domain/domain.h>
 #include <pv/pv.h>
 
+#define IOPL_SHIFT 12
+#define IOPL_MASK  (3UL << IOPL_SHIFT)
+
 static bool architectural(const struct vcpu *v)
 {
     return v->domain->vm_assist & BIT(VMASST_TYPE_architectural_iopl);
@@ -22,4 +25,15 @@ bool pv_iopl_allows(const struct vcpu *v, const struct cpu_user_regs *regs)
     uint32_t cpl = pv_in_kernel_mode(v, regs) ? (architectural(v) ? 0 : 1) : 3;
 
     return v->pv.iopl >= cpl;
+}
+
+uint64_t pv_iopl_for_frame(const struct vcpu *v)
+{
+    return architectural(v) ? (uint64_t)v->pv.iopl << IOPL_SHIFT : 0;
+}
+
+void pv_iopl_from_iret(struct vcpu *v, uint64_t rflags)
+{
+    if (architectural(v))
+        v->pv.iopl = (rflags & IOPL_MASK) >> IOPL_SHIFT;
 }
