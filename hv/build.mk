@@ -16,7 +16,7 @@ HV_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -
 	-fno-delete-null-pointer-checks -mno-sse \
 	-Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla \
 	-Wno-unused-parameter \
-	-D__XEN_TOOLS__ $(HV_INCLUDES) -idirafter /usr/include
+	-include hv/include/base/hidden.h -D__XEN_TOOLS__ $(HV_INCLUDES) -idirafter /usr/include
 HOSPES_VERSION := 0.1
 HV_CFLAGS += -DHOSPES_VERSION='"$(HOSPES_VERSION)"'
 HV_AFLAGS := -g -D__XEN_TOOLS__ $(HV_INCLUDES)
