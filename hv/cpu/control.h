@@ -59,7 +59,7 @@ extern uint64_t host_cr4; /* the VMM's bits; none of CR4_GUEST_BITS */
  */
 DECLARE_PER_CPU(uint64_t, loaded_cr4);
 
-/* Each CPU when it starts: CR0, CR4, EFER, PAT, SMEP, SMAP, UMIP where present; CPUID faulting off. */
+/* Each CPU when it starts: CR0, CR4, EFER, PAT, SMEP, SMAP, UMIP and CPUID faulting where present. */
 void cpu_control_init(void);
 
 /* Loads CR4 if it differs from what this CPU has. */

@@ -19,4 +19,7 @@ void cpuid_for_guest(struct vcpu *v, uint32_t leaf, uint32_t sub, struct cpuid_r
 /* A feature of PV guests, by the policy alone. */
 bool pv_guest_has(const struct vcpu *v, enum cpu_feature feature);
 
+/* MSR_ARCH_CAPABILITIES of a guest that has it. */
+uint64_t cpuid_policy_arch_caps(void);
+
 #endif

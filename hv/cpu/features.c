@@ -11,6 +11,7 @@
 
 struct cpu_features host_cpu __ro_after_init;
 uint64_t host_cr4 __ro_after_init;
+bool cpuid_faulting __ro_after_init;
 DEFINE_PER_CPU(uint64_t, loaded_cr4);
 
 static __initdata bool opt_smep = true, opt_smap = true, opt_xsave = true, opt_umip = true,
@@ -162,11 +163,34 @@ static bool has(const struct cpu_features *f, enum cpu_feature feature)
     return f->words[feature / 32] >> (feature % 32) & 1;
 }
 
+/*
+ * Whether LFENCE waits for all earlier instructions. On AMD a bit decides,
+ * which cpu_control_init() sets; families 0FH and 11H have no such bit and
+ * always wait (AMD, "Software techniques for managing speculation", G-2).
+ */
+static bool lfence_serializes(const struct cpu_features *f)
+{
+    uint64_t cfg;
+
+    if (f->vendor != VENDOR_AMD)
+        return false;
+    if (f->family == 0xf || f->family == 0x11)
+        return true;
+    return f->family >= 0x10 && rdmsr_safe(MSR_AMD64_DE_CFG, &cfg) &&
+           wrmsr_safe(MSR_AMD64_DE_CFG, cfg | DE_CFG_LFENCE_SERIALIZE) &&
+           rdmsr_safe(MSR_AMD64_DE_CFG, &cfg) && (cfg & DE_CFG_LFENCE_SERIALIZE);
+}
+
 void __init cpu_features_init(void)
 {
     struct cpu_features *f = &host_cpu;
+    uint64_t info;
 
     read_features(f);
+    if (lfence_serializes(f))
+        f->words[X86_FEATURE_LFENCE_DISPATCH / 32] |= 1u << (X86_FEATURE_LFENCE_DISPATCH % 32);
+    cpuid_faulting = f->vendor == VENDOR_INTEL && rdmsr_safe(MSR_PLATFORM_INFO, &info) &&
+                     (info & PLATFORM_INFO_CPUID_FAULTING);
     for (unsigned int i = 0; i < ARRAY_SIZE(required); i++)
         if (!has(f, required[i]))
             panic("This CPU lacks a feature that is needed: %s", cpu_feature_name(required[i]));
@@ -225,13 +249,17 @@ uint64_t vcpu_cr4(const struct vcpu *v)
 
 void cpu_control_init(void)
 {
-    uint64_t misc;
+    uint64_t value;
 
     write_cr0(HOST_CR0);
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NX);
     wrmsr(MSR_PAT, HOST_PAT);
     this_cpu(loaded_cr4) = host_cr4;
     write_cr4(host_cr4);
-    if (host_cpu.vendor == VENDOR_INTEL && rdmsr_safe(MSR_MISC_FEATURES_ENABLES, &misc))
-        wrmsr_safe(MSR_MISC_FEATURES_ENABLES, misc & ~MISC_FEATURES_CPUID_FAULTING);
+    if (cpu_has(RDTSCP))
+        wrmsr(MSR_TSC_AUX, 0); /* what guest_load_msrs() takes for loaded */
+    if (cpuid_faulting && rdmsr_safe(MSR_MISC_FEATURES_ENABLES, &value))
+        wrmsr_safe(MSR_MISC_FEATURES_ENABLES, value | MISC_FEATURES_CPUID_FAULTING);
+    if (host_cpu.vendor == VENDOR_AMD && cpu_has(LFENCE_DISPATCH) && rdmsr_safe(MSR_AMD64_DE_CFG, &value))
+        wrmsr_safe(MSR_AMD64_DE_CFG, value | DE_CFG_LFENCE_SERIALIZE);
 }

@@ -55,6 +55,9 @@ void cpu_features_init(void);
 /* A CPU that comes up: false (with a line) if it lacks what the boot CPU has and is used. */
 bool cpu_features_match(void);
 
+/* CPUID outside ring 0 raises #GP, on every CPU: each guest sees the policy alone. */
+extern bool cpuid_faulting;
+
 /* Name of the enum cpu_feature, as in the interface's header. */
 const char *cpu_feature_name(enum cpu_feature f);
 

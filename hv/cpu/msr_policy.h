@@ -6,8 +6,14 @@
 
 struct vcpu;
 
+/* Named by XEN_CPUID_LEAF(2): a write of a frame's address installs the hypercall page there. */
+#define MSR_XEN_HYPERCALL_PAGE 0x40000000
+
 /* For current, in kernel mode. 0, or -EPERM: the instruction gets a #GP. */
 int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value);
 int guest_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value);
+
+/* Context switch: the registers that belong to the guest that runs (TSC_AUX). */
+void guest_load_msrs(struct vcpu *v);
 
 #endif

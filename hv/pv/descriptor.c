@@ -19,6 +19,7 @@
 #define DESC_DPL       (3UL << 45)
 #define DESC_PRESENT   BIT(47)
 #define DESC_CALL_GATE 0xc
+#define GATE_RPL       (3UL << 16)
 
 #define GDT_ENTRIES_PER_PAGE (PAGE_SIZE / sizeof(uint64_t))
 #define NO_CPU               (~0u)
@@ -59,7 +60,7 @@ bool pv_descriptor_ok(uint64_t *desc)
         return true;
     }
     if (DESC_TYPE(d) == DESC_CALL_GATE) {
-        *desc = d & ~DESC_DPL;
+        *desc = (d & ~DESC_DPL) | GATE_RPL;
         return true;
     }
     return DESC_TYPE(d) == 0;
@@ -161,8 +162,9 @@ void pv_desc_destroy_vcpu(struct vcpu *v)
     if (!w)
         return;
     pv_release_descriptors(v);
-    for (unsigned int i = 0; i < DESC_WINDOW_PAGES; i++)
-        w->entries[i] = 0;
+    /* Page 14 stays: an idle CPU that ran v last may still have this GDT loaded. */
+    for (unsigned int i = 0; i < PV_GDT_FRAMES; i++)
+        w->entries[i] = zero_entry();
     v->pv.desc = NULL;
     v->pv.desc_window = 0;
     window_put(w);

@@ -6,9 +6,8 @@
 #define PV_IOPL_H
 
 #include <base/types.h>
-
-struct vcpu;
-struct cpu_user_regs;
+#include <base/compiler.h>
+#include <domain/domain.h>
 
 /* PHYSDEVOP_set_iopl: 0-3, for current or a vCPU that does not run. -EINVAL. */
 int pv_set_iopl(struct vcpu *v, uint32_t iopl);
@@ -20,11 +19,13 @@ int pv_set_iopl(struct vcpu *v, uint32_t iopl);
 bool pv_iopl_allows(const struct vcpu *v, const struct cpu_user_regs *regs);
 
 /*
- * With the architectural-iopl assist the level lives in the flags the guest
- * sees: PUSHF does not show it, but each frame the VMM builds does, and IRET
- * takes it from the frame. Without it frames hold 0 and IRET ignores it.
+ * With the architectural-iopl assist frames show the level (pv_visible_rflags()
+ * of pv/flags.h), and HYPERVISOR_iret takes it from the flags it restores.
  */
-uint64_t pv_iopl_for_frame(const struct vcpu *v);
-void pv_iopl_from_iret(struct vcpu *v, uint64_t rflags);
+static inline void pv_iopl_from_iret(struct vcpu *v, uint64_t rflags)
+{
+    if (unlikely(v->domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl)))
+        v->pv.iopl = rflags >> 12 & 3;
+}
 
 #endif

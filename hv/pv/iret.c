@@ -3,6 +3,7 @@
 #include <control/hypercall.h>
 #include <mm/guest_access.h>
 #include <pv/flags.h>
+#include <pv/iopl.h>
 #include <pv/pv.h>
 #include <pv/traps.h>
 
@@ -42,6 +43,7 @@ void pv_iret(struct cpu_user_regs *regs)
     }
     regs->rax = c.rax;
     v->vcpu_info->evtchn_upcall_mask = !(c.rflags & RFLAGS_IF);
+    pv_iopl_from_iret(v, c.rflags);
     v->pv.in_nmi = false;
 }
 

@@ -3,6 +3,7 @@
 #include <base/errno.h>
 #include <control/hypercall.h>
 #include <cpu/extable.h>
+#include <cpu/msr_policy.h>
 #include <domain/domain.h>
 
 #ifndef HOSPES_UNIT_TEST
@@ -117,6 +118,7 @@ bool pv_load_segments(struct vcpu *v)
         ok &= load_gs(v->regs.gs);
     write_fs_base(v->pv.fs_base);
     write_gs_base(v->pv.kernel_mode ? v->pv.gs_base_kernel : v->pv.gs_base_user);
+    guest_load_msrs(v);
     return ok;
 }
 

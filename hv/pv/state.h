@@ -48,7 +48,9 @@ struct pv_vcpu {
     uint64_t xcr0;
     uint64_t debugreg[8];   /* 0-3, 6, 7; 5 remembers I/O breakpoint bits */
     bool debug_active;      /* any breakpoint enabled in debugreg[7] */
-    uint32_t iopl;          /* virtual IOPL: 0, 1 or 3 */
+    uint32_t iopl;          /* virtual IOPL: 0-3; the kernel needs 1 (0 with architectural IOPL), programs 3 */
+    uint32_t tsc_aux;       /* MSR_TSC_AUX */
+    bool cpuid_faulting;    /* the guest wants #GP for CPUID in its user mode */
     bool in_nmi, nmi_pending;
     bool in_fault_bounce;   /* a frame is being built: a second fault crashes */
 };
