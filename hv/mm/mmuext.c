@@ -81,7 +81,6 @@ static int new_baseptr(struct batch *b, mfn_t mfn)
     rc = get_l4(mfn, &l4);
     if (rc)
         return rc;
-    l4_set_m2p(l4, true);
     v->pv.kernel_table = l4;
     pv_update_cr3(v); /* before the old one may go */
     b->flush_local = false;

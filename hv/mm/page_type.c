@@ -131,6 +131,11 @@ static void flush_stale_entries(const struct page_info *page, const struct domai
     cpumask_t mask = page->count_info & PGC_FOREIGN || !d ? cpu_online_map : d->dirty_cpumask;
 
     tlb_filter(&mask, page->tlb_stamp);
+    /* The common case is this CPU alone, and guests have no global entries. */
+    if (cpumask_test(&mask, smp_processor_id())) {
+        cpumask_clear(&mask, smp_processor_id());
+        flush_tlb_local();
+    }
     if (unlikely(!cpumask_empty(&mask)))
         flush_tlb_mask(&mask);
 }

@@ -77,28 +77,54 @@ void pt_context_put(struct pt_context *c)
         domain_put(c->data);
 }
 
-/*
- * The lock keeps other writers away; only the CPU's page walker may set A and D
- * meanwhile. A plain store may lose those, which a guest that does not ask to
- * preserve them expects.
- */
-static void write_entry(pte_t *slot, pte_t new, bool preserve_ad)
-{
-    pte_t seen = READ_ONCE(*slot), now;
+/* How an entry is written. */
+enum write_mode {
+    WRITE_PLAIN,       /* may lose A and D that the CPU sets now, as a guest that says so expects */
+    WRITE_PRESERVE_AD, /* ORs the A and D bits that are set */
+    WRITE_EXACT,       /* only over `old` */
+};
 
-    if (!preserve_ad) {
+/* The lock keeps other writers away; only the CPU's page walker may set A and D meanwhile. False: not `old`.
+ */
+static __always_inline bool write_entry(pte_t *slot, pte_t old, pte_t new, enum write_mode mode)
+{
+    pte_t now = old, seen;
+
+    if (mode == WRITE_PLAIN) {
         WRITE_ONCE(*slot, new);
-        return;
+        return true;
     }
-    do {
+    if (mode == WRITE_EXACT)
+        return cmpxchg(slot, old, new) == old;
+    while ((seen = cmpxchg(slot, now, new | (now & (PTE_A | PTE_D)))) != now)
         now = seen;
-        seen = cmpxchg(slot, now, new | (now & (PTE_A | PTE_D)));
-    } while (seen != now);
+    return true;
 }
 
-int pt_update_l1(const struct pt_context *c, pte_t *slot, pte_t new, bool preserve_ad)
+/* The frame stays, and with it the general reference; the right to write changes. */
+static int change_write_right(const struct pt_context *c, pte_t *slot, pte_t old, pte_t new,
+                              enum write_mode mode)
 {
-    pte_t old = READ_ONCE(*slot);
+    int rc;
+
+    if (!(new &PTE_RW)) {
+        if (!write_entry(slot, old, new, mode))
+            return -EAGAIN;
+        l1e_put_write(old);
+        return 0;
+    }
+    rc = l1e_get_write(new, c->fd);
+    if (unlikely(rc))
+        return rc;
+    if (likely(write_entry(slot, old, new, mode)))
+        return 0;
+    l1e_put_write(new);
+    return -EAGAIN;
+}
+
+static __always_inline int update_l1(const struct pt_context *c, pte_t *slot, pte_t old, pte_t new,
+                                     enum write_mode mode)
+{
     int rc;
 
     if (!(new &PTE_P)) {
@@ -107,29 +133,34 @@ int pt_update_l1(const struct pt_context *c, pte_t *slot, pte_t new, bool preser
     } else {
         new = guest_pte(new, 1);
         if (!((old ^ new) & L1_REFERENCE_BITS)) {
-            /* The same frame: the general reference stays with the entry. */
-            if (!((old ^ new) & PTE_RW)) {
-                write_entry(slot, new, preserve_ad);
-                return 0;
-            }
-            if (!(new &PTE_RW)) {
-                write_entry(slot, new, preserve_ad);
-                l1e_put_write(old);
-                return 0;
-            }
-            rc = l1e_get_write(new, c->fd);
-            if (likely(!rc))
-                write_entry(slot, new, preserve_ad);
-            return rc;
+            if ((old ^ new) & PTE_RW)
+                return change_write_right(c, slot, old, new, mode);
+            return likely(write_entry(slot, old, new, mode)) ? 0 : -EAGAIN;
         }
         rc = l1e_get(new, c->owner, c->fd);
         if (unlikely(rc))
             return rc;
     }
-    write_entry(slot, new, preserve_ad);
+    if (unlikely(!write_entry(slot, old, new, mode))) {
+        l1e_put(new);
+        return -EAGAIN;
+    }
     if (old & PTE_P)
         l1e_put(old);
     return 0;
+}
+
+int pt_update_l1(const struct pt_context *c, pte_t *slot, pte_t new, bool preserve_ad)
+{
+    pte_t old = READ_ONCE(*slot);
+
+    return likely(!preserve_ad) ? update_l1(c, slot, old, new, WRITE_PLAIN)
+                                : update_l1(c, slot, old, new, WRITE_PRESERVE_AD);
+}
+
+int pt_cmpxchg_l1(const struct pt_context *c, pte_t *slot, pte_t old, pte_t new)
+{
+    return READ_ONCE(*slot) == old ? update_l1(c, slot, old, new, WRITE_EXACT) : -EAGAIN;
 }
 
 /* The same frame below, other flags: RW of a linear entry alone matters. */
@@ -148,6 +179,7 @@ int pt_update_upper(const struct pt_context *c, struct page_info *table, unsigne
                     unsigned int index, pte_t new, bool preserve_ad, struct page_info **released)
 {
     pte_t *slot = (pte_t *)page_to_virt(table) + index;
+    enum write_mode mode = preserve_ad ? WRITE_PRESERVE_AD : WRITE_PLAIN;
     pte_t old = READ_ONCE(*slot);
     int rc;
 
@@ -161,14 +193,14 @@ int pt_update_upper(const struct pt_context *c, struct page_info *table, unsigne
         if (!((old ^ new) & (PTE_P | PTE_ADDR_MASK))) {
             rc = upper_flags_check(new, table, level);
             if (!rc)
-                write_entry(slot, new, preserve_ad);
+                (void)write_entry(slot, old, new, mode);
             return rc;
         }
         rc = table_entry_get(new, table, c->owner, level);
     }
     if (unlikely(rc))
         return rc;
-    write_entry(slot, new, preserve_ad);
+    (void)write_entry(slot, old, new, mode);
     *released = table_entry_detach(old, table, level);
     return 0;
 }
@@ -195,20 +227,28 @@ static pte_t read_entry(mfn_t mfn, unsigned int index)
 #endif
 }
 
-struct page_info *lock_l1_table(struct vcpu *v, uint64_t va)
+/* The frame that the level-2 entry for va names; INVALID_MFN if there is none. */
+static mfn_t find_l1(const struct vcpu *v, uint64_t va)
 {
     mfn_t mfn = page_to_mfn(v->pv.kernel_table);
-    unsigned int level;
 
     if (unlikely(!guest_range_ok(va, 1)))
-        return NULL;
-    for (level = 4; level > 1; level--) {
+        return INVALID_MFN;
+    for (unsigned int level = 4; level > 1; level--) {
         pte_t e = read_entry(mfn, pt_index(va, level));
 
         if (unlikely((e & (PTE_P | PTE_PSE)) != PTE_P))
-            return NULL;
+            return INVALID_MFN;
         mfn = pte_mfn(e);
     }
+    return mfn;
+}
+
+struct page_info *lock_l1_table(struct vcpu *v, uint64_t va)
+{
+    mfn_t mfn = find_l1(v, va);
+    unsigned int level;
+
     if (unlikely(!mfn_valid(mfn)))
         return NULL;
     level = lock_table(mfn_to_page(mfn), v->domain->id);
@@ -217,6 +257,13 @@ struct page_info *lock_l1_table(struct vcpu *v, uint64_t va)
     if (level)
         unlock_table(mfn_to_page(mfn));
     return NULL;
+}
+
+pte_t read_l1_entry(const struct vcpu *v, uint64_t va)
+{
+    mfn_t mfn = find_l1(v, va);
+
+    return likely(mfn_valid(mfn)) ? read_entry(mfn, pt_index(va, 1)) : 0;
 }
 
 int vcpumask_to_cpus(const struct domain *d, uint64_t bitmap_gva, cpumask_t *cpus)

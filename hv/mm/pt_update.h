@@ -75,6 +75,12 @@ static inline void unlock_table(struct page_info *page)
 int pt_update_l1(const struct pt_context *c, pte_t *slot, pte_t new, bool preserve_ad) __must_check;
 
 /*
+ * The same for trapped writes that depend on what they replace: only if the
+ * entry is exactly `old`. -EAGAIN: it is not (any more; the CPU may set A and D).
+ */
+int pt_cmpxchg_l1(const struct pt_context *c, pte_t *slot, pte_t old, pte_t new) __must_check;
+
+/*
  * The same for a table of level 2-4, locked by the caller. *old is the frame
  * that the entry named before, or NULL: the caller gives it to
  * release_page_and_type() once the table is unlocked. Errors: table_entry_get().
@@ -87,6 +93,8 @@ int pt_update_upper(const struct pt_context *c, struct page_info *table, unsigne
  * none, or va is not the guest's.
  */
 struct page_info *lock_l1_table(struct vcpu *v, uint64_t va);
+/* The level-1 entry for va there, 0 if none; a hint only, as nothing is locked. */
+pte_t read_l1_entry(const struct vcpu *v, uint64_t va);
 
 /* CPUs on which vCPUs of a guest's bitmap may have translations cached. -EFAULT. */
 int vcpumask_to_cpus(const struct domain *d, uint64_t bitmap_gva, cpumask_t *cpus) __must_check;

@@ -3,6 +3,7 @@
 #include <cpu/cpu_info.h>
 #include <cpu/insn.h>
 #include <mm/tlb.h>
+#include <mm/validate.h>
 #include <mm/vmm_paging.h>
 #include <pv/pv.h>
 #include <pv/segment.h>
@@ -22,6 +23,8 @@ static uint64_t mode_cr3(const struct vcpu *v)
 
 void pv_update_cr3(struct vcpu *v)
 {
+    if (v->pv.kernel_table)
+        l4_set_m2p(v->pv.kernel_table, true);
     v->cr3 = mode_cr3(v);
     if (v == current)
         load_cr3(v->cr3);
