@@ -114,6 +114,7 @@ static void __init boot_continue(void)
     get_cpu_info()->current_vcpu = idle_vcpu(0);
     cpumask_set(&cpu_online_map, 0);
     time_init();
+    apic_timer_init();
     local_irq_enable();
     time_init_cpu();
     console_init_late();

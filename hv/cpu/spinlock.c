@@ -10,11 +10,13 @@
 
 /*
  * The locks each CPU holds, in order of taking. An interrupt handler's locks
- * go on top of those of what it interrupted; they are of higher rank, because
- * locks that handlers take are only ever held with interrupts off.
+ * go on top of those of what it interrupted, and are not ordered after them:
+ * what it interrupted held none that handlers take, since those are only ever
+ * held with interrupts off.
  */
 #define MAX_HELD 12
 static DEFINE_PER_CPU(spinlock_t *, held[MAX_HELD]);
+static DEFINE_PER_CPU(uint32_t, held_depth[MAX_HELD]); /* irq_depth at which each was taken */
 static DEFINE_PER_CPU(uint32_t, nr_held);
 
 static void check_order(const spinlock_t *lock, bool equal_ok)
@@ -26,6 +28,8 @@ static void check_order(const spinlock_t *lock, bool equal_ok)
 
     const spinlock_t *last = this_cpu(held)[n - 1];
 
+    if (this_cpu(held_depth)[n - 1] != get_cpu_info()->irq_depth)
+        return;
     if (last->rank > lock->rank || (last->rank == lock->rank && !equal_ok))
         panic("lock order: rank %u taken while holding rank %u", lock->rank, last->rank);
 }
@@ -38,6 +42,7 @@ static void note_taken(spinlock_t *lock)
     lock->cpu = (uint16_t)smp_processor_id();
     BUG_ON(n == MAX_HELD);
     this_cpu(held)[n] = lock;
+    this_cpu(held_depth)[n] = get_cpu_info()->irq_depth;
     this_cpu(nr_held) = n + 1;
     local_irq_restore(flags);
 }
@@ -52,8 +57,10 @@ static void note_released(spinlock_t *lock)
     while (i > 0 && this_cpu(held)[i - 1] != lock)
         i--;
     BUG_ON(!i);
-    for (; i < n; i++)
+    for (; i < n; i++) {
         this_cpu(held)[i - 1] = this_cpu(held)[i];
+        this_cpu(held_depth)[i - 1] = this_cpu(held_depth)[i];
+    }
     this_cpu(nr_held) = n - 1;
     local_irq_restore(flags);
 }

@@ -45,9 +45,7 @@ void apic_write(uint32_t reg, uint32_t value);
 /* Whether the vector is being serviced, i.e. wants an EOI. */
 bool apic_in_service(uint8_t vector);
 
-/* Boot CPU, after time_init(): measures the timer against system time. Then on each CPU: the timer stopped.
- */
-void apic_timer_init(void);
+/* Any other CPU: the timer as the boot CPU chose, stopped. */
 void apic_timer_init_cpu(void);
 
 #endif

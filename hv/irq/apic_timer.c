@@ -28,6 +28,8 @@ void apic_timer_set(s_time_t deadline)
     s_time_t delta;
     uint64_t ticks;
 
+    if (unlikely(!ticks_per_ns)) /* early boot */
+        return;
     if (deadline == 0) {
         if (use_tsc_deadline)
             wrmsr(MSR_TSC_DEADLINE, 0);
@@ -95,6 +97,7 @@ void __init apic_timer_init(void)
         calibrate_counter();
     set_direct_vector(VECTOR_LOCAL_TIMER, timer_interrupt);
     apic_timer_init_cpu();
+    raise_softirq(SOFTIRQ_TIMER);
     printk_info("Local APIC timer: %s, %lu kHz\n", use_tsc_deadline ? "TSC deadline" : "one-shot",
                 (unsigned long)((ticks_per_ns * 1000000) >> 32));
 }

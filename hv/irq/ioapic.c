@@ -70,7 +70,7 @@ static const struct ioapic *gsi_ioapic(uint32_t gsi, uint32_t *pin)
 
 static void gsi_write_low(const struct irq_desc *desc, bool masked)
 {
-    uint32_t pin = 0;
+    uint32_t pin;
     const struct ioapic *io = gsi_ioapic(desc->irq, &pin);
 
     reg_write(io, REG_RTE(pin), (uint32_t)rte_encode(desc->vector, 0, gsi_modes[desc->irq], masked));
@@ -89,7 +89,7 @@ static void gsi_unmask(struct irq_desc *desc)
 /* The upper half alone: one write, so the entry is consistent at any moment. */
 static void gsi_retarget(struct irq_desc *desc)
 {
-    uint32_t pin = 0;
+    uint32_t pin;
     const struct ioapic *io = gsi_ioapic(desc->irq, &pin);
 
     reg_write(io, REG_RTE(pin) + 1,
@@ -137,7 +137,7 @@ static void __init add_ioapic(const struct acpi_ioapic *info)
 
 static void __init add_override(const struct acpi_override *o)
 {
-    uint32_t pin = 0;
+    uint32_t pin;
 
     if (!gsi_ioapic(o->gsi, &pin)) {
         printk_warn("Interrupt source override of ISA IRQ %u to GSI %u: no such pin\n", o->isa_irq, o->gsi);

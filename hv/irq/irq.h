@@ -18,9 +18,13 @@ struct domain;
 #define VECTOR_ERROR          0xfe
 #define VECTOR_SPURIOUS       0xff
 
-/* Boot CPU, after ACPI: masks the PICs, sets up IO-APICs and the local APIC; then interrupts may be enabled.
- */
+/* Boot CPU, after acpi_init(): masks the PICs, sets up IO-APICs and the local APIC. */
 void irq_init(void);
+/*
+ * Boot CPU, after irq_init() and time_init(): measures the local timer against system time (which needs no
+ * interrupt). What was asked of apic_timer_set() before is asked again by SOFTIRQ_TIMER.
+ */
+void apic_timer_init(void);
 void irq_init_cpu(void); /* local APIC of a CPU that comes up */
 
 /* Entry of every external interrupt: dispatches by vector, sends the EOI. Interrupts off. */

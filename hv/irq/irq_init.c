@@ -9,7 +9,6 @@ void __init irq_init(void)
     pic_disable();
     apic_init();
     ioapic_init();
-    apic_timer_init();
 }
 
 void irq_init_cpu(void)

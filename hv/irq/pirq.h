@@ -52,8 +52,11 @@ void pirq_set_vcpu(struct domain *d, uint32_t pirq, uint32_t port, struct vcpu *
 int pirq_map_gsi(struct domain *d, uint32_t gsi, int pirq);
 /* nr consecutive MSI sources first.. as nr consecutive numbers, from pirq or chosen when negative. */
 int pirq_map_msi(struct domain *d, uint32_t first_irq, uint32_t nr, int pirq);
-/* Unbinds too. The source unmapped (IRQ_NONE: was only reserved) in *irq. -EINVAL: not mapped. */
-int pirq_unmap(struct domain *d, uint32_t pirq, uint32_t *irq);
+/*
+ * Unbinds too; frees an MSI source. A group of MSIs goes with its first number.
+ * -EINVAL: neither mapped nor reserved, or inside a group.
+ */
+int pirq_unmap(struct domain *d, uint32_t pirq);
 /* Reserves a free number; -ENOSPC, -ENOMEM. */
 int pirq_reserve(struct domain *d, bool gsi);
 /* The source of a mapped pirq, or IRQ_NONE. */

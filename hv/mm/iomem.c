@@ -33,12 +33,15 @@ void __init iomem_deny(mfn_t first, uint64_t nr)
     denied[nr_denied++] = (struct frame_range){start, last};
 }
 
-bool iomem_access_ok(const struct domain *d, mfn_t mfn)
+bool iomem_denied(mfn_t mfn)
 {
-    if (!d->is_hardware)
-        return false;
     for (unsigned int i = 0; i < nr_denied; i++)
         if (mfn_x(mfn) >= denied[i].first && mfn_x(mfn) <= denied[i].last)
-            return false;
-    return true;
+            return true;
+    return false;
+}
+
+bool iomem_access_ok(const struct domain *d, mfn_t mfn)
+{
+    return d->is_hardware && !iomem_denied(mfn);
 }

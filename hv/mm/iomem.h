@@ -16,6 +16,9 @@ struct domain;
  */
 void iomem_deny(mfn_t first, uint64_t nr);
 
+/* Whether the frame is the VMM's own device memory. Any context. */
+bool iomem_denied(mfn_t mfn);
+
 /* Whether d may map the frame, given that it is not RAM. Any context. */
 bool iomem_access_ok(const struct domain *d, mfn_t mfn);
 

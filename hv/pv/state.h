@@ -51,6 +51,8 @@ struct pv_vcpu {
     uint32_t iopl;          /* virtual IOPL: 0-3; the kernel needs 1 (0 with architectural IOPL), programs 3 */
     uint32_t tsc_aux;       /* MSR_TSC_AUX */
     bool cpuid_faulting;    /* the guest wants #GP for CPUID in its user mode */
+    uint64_t iobitmap;      /* PHYSDEVOP_set_iobitmap: guest address; a clear bit lets programs use the port */
+    uint32_t iobitmap_ports; /* bits in it: ports from there on are not allowed */
     bool in_nmi, nmi_pending;
     bool in_fault_bounce;   /* a frame is being built: a second fault crashes */
 };

@@ -16,6 +16,7 @@ enum lock_rank {
     LOCK_DOMLIST,    /* the table of domains: entries appear and go only under it */
     LOCK_DOMAIN,     /* domain->lock: life cycle, vCPU creation, pause counts, memory map */
     LOCK_PIRQ,       /* domain->pirqs: map and bind of physical interrupts; irq-descriptor owners */
+    LOCK_PCI_DEVICES,/* known PCI devices and their MSIs */
     LOCK_GRANT,      /* a domain's grant table version, frames and map tracking */
     LOCK_PAGE_ALLOC_DOMAIN, /* domain->mm.page_lock: page list and page counts */
     LOCK_EVTCHN,     /* domain->events.lock: allocation, binding and closing of ports (irq) */
