@@ -65,6 +65,7 @@ static const struct ioapic *gsi_ioapic(uint32_t gsi, uint32_t *pin)
             return &ioapics[i];
         }
     }
+    *pin = 0;
     return NULL;
 }
 
