@@ -122,22 +122,6 @@ __init int elf_open(struct elf_image *image, const void *data, size_t size, cons
     return image->nr_segments ? 0 : fail(why, "ELF file has nothing to load");
 }
 
-__init int elf_load(const struct elf_image *image, elf_sink *sink, void *ctx)
-{
-    for (uint32_t i = 0; i < image->nr_segments; i++) {
-        const struct elf_segment *seg = &image->segments[i];
-        int err = 0;
-
-        if (seg->filesz)
-            err = sink(ctx, seg->paddr, seg->data, seg->filesz);
-        if (!err && seg->memsz > seg->filesz)
-            err = sink(ctx, seg->paddr + seg->filesz, NULL, seg->memsz - seg->filesz);
-        if (err)
-            return err;
-    }
-    return 0;
-}
-
 __init int elf_xen_notes(const struct elf_image *image, struct xen_elfnotes *notes, const char **why)
 {
     *notes = (struct xen_elfnotes){0};

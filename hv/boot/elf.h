@@ -36,13 +36,6 @@ struct elf_image {
 /* Checks the headers and fills *@image. */
 int elf_open(struct elf_image *image, const void *data, size_t size, const char **why);
 
-/*
- * Hands out the contents of memory, segment by segment: sink(ctx, paddr, data, len), where data is
- * NULL for zeroes.  Stops at the first error of @sink and returns it.
- */
-typedef int elf_sink(void *ctx, uint64_t paddr, const void *data, uint64_t len);
-int elf_load(const struct elf_image *image, elf_sink *sink, void *ctx);
-
 #define XEN_NOTE_STRING_MAX 64
 
 /* The notes of owner "Xen".  For those that are absent the value is zero or empty. */
