@@ -13,7 +13,7 @@
 UNIT_CC ?= $(CC)
 BUILD ?= build
 UNIT_BUILD := $(BUILD)/unit
-UNIT_CFLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Werror -Wshadow -fno-omit-frame-pointer \
+UNIT_CFLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Werror -Wshadow -Wno-unused-parameter -fno-omit-frame-pointer \
 	-fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-ffunction-sections -fdata-sections \
 	-Ihv -Ihv/include -Itests/unit -D__XEN_TOOLS__ -DHOSPES_UNIT_TEST

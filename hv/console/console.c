@@ -8,7 +8,6 @@
 #include <console/printk.h>
 #include <console/ring.h>
 #include <console/uart.h>
-#include <cpu/insn.h>
 #include <cpu/softirq.h>
 #include <event/evtchn.h>
 #include <irq/irq.h>
@@ -129,6 +128,9 @@ unsigned long console_acquire(void)
 
 void console_release(unsigned long flags)
 {
+    /* Once for a whole message: asking the device about each character would be slow. */
+    if (console_uart)
+        uart_tx_push(console_uart);
     /* Not taken, or taken by code that the panic interrupted and that will not go on. */
     if (!READ_ONCE(in_panic))
         spin_unlock_irqrestore(&console_lock, flags);
@@ -199,7 +201,7 @@ bool console_tx_ready(size_t len)
     bool ready = true;
 
     /* Each character may need a carriage return as well. */
-    if (console_uart && uart_tx_room(console_uart) < 2 * len) {
+    if (console_uart) {
         uart_tx_push(console_uart);
         ready = uart_tx_room(console_uart) >= 2 * len;
     }
@@ -445,7 +447,6 @@ void console_start_dom0(void)
 
 void console_force_unlock(void)
 {
-    local_irq_disable();
     if (READ_ONCE(in_panic))
         return;
     WRITE_ONCE(in_panic, true);

@@ -21,8 +21,8 @@ void console_init_late(void);
 void console_start_dom0(void);
 
 /*
- * The machine stops: from now on this CPU ignores the console's lock and output is polled.  The
- * other CPUs are or will be stopped.  May be called more than once.
+ * The machine stops, interrupts are off: from now on this CPU ignores the console's lock and output is
+ * polled.  The other CPUs are or will be stopped.  May be called more than once.
  */
 void console_force_unlock(void);
 

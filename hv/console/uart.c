@@ -45,6 +45,13 @@ static void reg_write(const struct uart *uart, enum uart_register reg, uint8_t v
     uart_out(uart->config.io_base + reg, value);
 }
 
+static void set_ier(struct uart *uart, uint8_t ier)
+{
+    if (uart->ier != ier)
+        reg_write(uart, UART_IER, ier);
+    uart->ier = ier;
+}
+
 static int parity_bits(char parity)
 {
     switch (parity) {
@@ -167,6 +174,7 @@ int uart_init(struct uart *uart)
     uart->fifo = (reg_read(uart, UART_IIR) & IIR_FIFO) == IIR_FIFO ? 16 : 1;
     reg_write(uart, UART_MCR, MCR_DTR_RTS);
     uart->tx_head = uart->tx_tail = 0;
+    uart->ier = 0;
     uart->interrupts = uart->buffered = uart->dead = false;
     uart->present = true;
     return 0;
@@ -179,7 +187,7 @@ void uart_enable_interrupts(struct uart *uart, bool buffered)
     uart->interrupts = true;
     uart->buffered = buffered;
     reg_write(uart, UART_MCR, MCR_DTR_RTS | MCR_OUT2);
-    reg_write(uart, UART_IER, IER_RX);
+    set_ier(uart, IER_RX);
 }
 
 void uart_disable_interrupts(struct uart *uart)
@@ -188,7 +196,7 @@ void uart_disable_interrupts(struct uart *uart)
         return;
     uart_tx_flush(uart);
     uart->interrupts = uart->buffered = false;
-    reg_write(uart, UART_IER, 0);
+    set_ier(uart, 0);
 }
 
 uint32_t uart_tx_room(const struct uart *uart)
@@ -205,7 +213,7 @@ void uart_tx_push(struct uart *uart)
             reg_write(uart, UART_DATA, uart->tx_buf[uart->tx_tail++ & (UART_TX_BUFFER - 1)]);
     }
     if (uart->buffered)
-        reg_write(uart, UART_IER, IER_RX | (uart->tx_head != uart->tx_tail ? IER_TX_EMPTY : 0));
+        set_ier(uart, IER_RX | (uart->tx_head != uart->tx_tail ? IER_TX_EMPTY : 0));
 }
 
 /* Waits until at least one byte has left the buffer; empties it if the device is dead. */

@@ -26,6 +26,7 @@ struct uart {
     bool interrupts;           /* enabled for received data */
     bool buffered;             /* transmission is driven by the interrupt */
     bool dead;                 /* did not send for too long: output is dropped until it does */
+    uint8_t ier;               /* as last written */
     uint32_t fifo;             /* bytes that may be written when the holding register is empty */
     uint32_t tx_head, tx_tail; /* positions in tx_buf; head - tail bytes are waiting */
     char tx_buf[UART_TX_BUFFER];
