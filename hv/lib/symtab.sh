@@ -11,6 +11,7 @@ LC_ALL=C
 export LC_ALL
 
 if [ $# -eq 2 ]; then "$1" -n -S "$2"; fi | awk '
+BEGIN { n = 0 }
 function hex(s) { sub(/^0+/, "", s); return "0x" (s == "" ? "0" : s) }
 # address [size] type name; only functions and code labels
 NF == 4 && $3 ~ /^[tTwW]$/ { address = $1; size = hex($2); name = $4 }
