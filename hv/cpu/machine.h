@@ -8,7 +8,10 @@
 /* Boot option "noreboot": after a crash or panic the machine halts. */
 extern bool opt_noreboot;
 
-/* Any context. Stops the other CPUs and resets the machine (as "reboot=" says). */
+/* They take an NMI and never return from it; does not wait for that. Any context. */
+void stop_other_cpus(void);
+
+/* Any context. Stops the other CPUs and resets the machine (acpi/power.h says how). */
 void machine_restart(void) __noreturn;
 /* Stops all CPUs for good, interrupts off. */
 void machine_halt(void) __noreturn;

@@ -12,10 +12,18 @@
 #include <lib/printf.h>
 
 static uint32_t panicking;
+static bool stopping; /* every CPU that takes an NMI stops */
+
+void stop_other_cpus(void)
+{
+    WRITE_ONCE(stopping, true);
+    if (!cpumask_empty(&cpu_online_map))
+        send_ipi_nmi_allbutself();
+}
 
 void panic_nmi_check(void)
 {
-    if (!READ_ONCE(panicking))
+    if (!READ_ONCE(stopping))
         return;
     local_irq_disable();
     for (;;)
@@ -32,8 +40,7 @@ void panic(const char *fmt, ...)
         for (;;)
             __asm__ __volatile__("hlt");
     console_force_unlock();
-    if (!cpumask_empty(&cpu_online_map))
-        send_ipi_nmi_allbutself();
+    stop_other_cpus();
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
