@@ -71,7 +71,7 @@ SECTIONS
         _einittext = .;
         *(.init.rodata .init.rodata.*)
         *(.init.data .init.data.*)
-        . = ALIGN(8);
+        . = ALIGN(64); /* compilers align what is larger than 32 bytes to that */
         __start_boot_options = .;
         *(.init.boot_options)
         __stop_boot_options = .;

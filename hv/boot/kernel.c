@@ -42,11 +42,11 @@ static const void *__init unpack_kernel(struct kernel_image *k, const void *imag
 
 static void __init check_features(const struct xen_elfnotes *notes)
 {
-    /* What an ordinary PV kernel may require of its VMM: all of what dom0 is told it has. */
-    const uint32_t offered = 1u << XENFEAT_mmu_pt_update_preserve_ad | 1u << XENFEAT_highmem_assist |
-                             1u << XENFEAT_gnttab_map_avail_bits | 1u << XENFEAT_pae_pgdir_above_4gb |
-                             1u << XENFEAT_dom0 | 1u << XENFEAT_ARM_SMCCC_supported;
-    uint32_t missing = notes->features_required & ~(offered | 1u << XENFEAT_memory_op_vnode_supported);
+    /* Kernels list here what they use in any case (writable page tables by vm_assist); these would not work. */
+    const uint32_t absent = 1u << XENFEAT_auto_translated_physmap | 1u << XENFEAT_supervisor_mode_kernel |
+                            1u << XENFEAT_hvm_callback_vector | 1u << XENFEAT_hvm_safe_pvclock |
+                            1u << XENFEAT_hvm_pirqs;
+    uint32_t missing = notes->features_required & absent;
 
     if (missing)
         panic("dom0's kernel requires Xen features that this VMM does not have: bits %#x", missing);

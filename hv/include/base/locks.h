@@ -29,9 +29,9 @@ enum lock_rank {
     LOCK_SCHED,      /* one CPU's run queue and the state of vCPUs on it (irq) */
     LOCK_TIMER,      /* one CPU's timer heap (irq) */
     LOCK_TIME,       /* wall clock and calibration values (irq) */
+    LOCK_VMM_PT,     /* the VMM's own page tables (ioremap) */
     LOCK_HEAP,       /* small-object allocator */
     LOCK_PAGE_ALLOC, /* free frame lists (irq) */
-    LOCK_VMM_PT,     /* the VMM's own page tables (ioremap) */
     LOCK_SHOOTDOWN,  /* one cross-CPU call at a time */
     LOCK_KEYHANDLER, /* debug-key table */
     LOCK_CONSOLE,    /* serial line and console ring (irq); leaf, so that anything may print */
