@@ -61,17 +61,17 @@ static bool __init wait_alive(void)
 
 static bool __init start_cpu(uint32_t cpu, uint32_t apicid)
 {
-    if (percpu_create(cpu) || stack_block_create(cpu)) {
+    if (percpu_create(cpu) || stack_block_create(cpu) || sched_init_cpu(cpu)) {
         printk_warn("CPU with APIC id %u not started: out of memory\n", apicid);
         return false;
     }
     cpu_to_apicid[cpu] = apicid;
-    sched_init_cpu(cpu);
     boot_stack_top = (uint64_t)stack_block_info(stack_block_va(cpu));
     boot_entry = (uint64_t)ap_main;
     ap_alive = false;
     smp_mb();
     apic_start_cpu(apicid, TRAMPOLINE_PAGE);
+    time_sync_cpu(cpu);
     if (wait_alive())
         return true;
     printk_warn("CPU with APIC id %u does not answer: left alone\n", apicid);

@@ -70,6 +70,6 @@ void context_switch(struct vcpu *prev, struct vcpu *next)
         reset_stack_and_jump(idle_loop);
     }
     load_guest(next);
-    time_update_vcpu(next);
+    sched_context_loaded(next);
     reset_stack_and_jump((void (*)(void))exit_to_guest);
 }

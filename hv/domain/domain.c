@@ -27,6 +27,7 @@
 #include <lib/string.h>
 #include <mm/page_alloc.h>
 #include <mm/page_type.h>
+#include <sched/sched.h>
 #include <time/time.h>
 
 #define LEAF_BITS 8
@@ -193,6 +194,7 @@ static void domain_init_fields(struct domain *d, const struct domain_config *con
 /* What domain_create() allocated, in any state of completion; the domain is not (or no longer) visible. */
 static void domain_free(struct domain *d)
 {
+    sched_destroy_domain(d);
     grant_table_free(d);
     evtchn_free(d); /* its per-vCPU part too: before the vCPUs go */
     pirq_domain_free(d);

@@ -18,15 +18,13 @@ void vcpu_wake(struct vcpu *v);
 /* It became not runnable: takes it off; the sync form waits until its registers are saved. */
 void vcpu_sleep_nosync(struct vcpu *v);
 void vcpu_sleep_sync(struct vcpu *v);
-/* Clears VPF_BLOCKED and VPF_POLL and wakes it. */
+/* Clears VPF_BLOCKED and VPF_POLL and wakes it. After a locked write that the vCPU looks at when it blocks.
+ */
 void vcpu_unblock(struct vcpu *v);
 /* Like vcpu_unblock, and if it runs on another CPU makes it enter the VMM so that it sees its events. */
 void vcpu_kick(struct vcpu *v);
 /* current gives up the CPU until an event is pending and unmasked: SCHEDOP_block. Enables its upcalls. */
 void vcpu_block_enable_events(void);
-/* A port of d became pending, masked or not: wakes who polls it. After the pending bit was set by a locked
- * write. */
-void vcpu_poll_notify(struct domain *d, uint32_t port);
 
 /* The vCPU that never runs guest code on this CPU. */
 struct vcpu *idle_vcpu(uint32_t cpu);
@@ -80,5 +78,7 @@ uint32_t sched_get_ratelimit(void);
  */
 int sched_set_hard_affinity(struct vcpu *v, const cpumask_t *mask);
 void sched_set_soft_affinity(struct vcpu *v, const cpumask_t *mask);
+/* SCHEDOP_pin_override: to one CPU, or back to the former mask if negative. -EINVAL, -EBUSY (is already). */
+int sched_pin_override(struct vcpu *v, int32_t cpu);
 
 #endif

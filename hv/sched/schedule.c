@@ -173,7 +173,7 @@ void vcpu_unblock(struct vcpu *v)
         return;
     old = __atomic_fetch_and(&v->sched.pause_flags, ~blocking, __ATOMIC_SEQ_CST);
     if (old & VPF_POLL)
-        atomic_dec(&v->domain->sched.nr_polling);
+        atomic_dec(&v->domain->events.nr_pollers);
     if (old & blocking)
         vcpu_wake(v);
 }

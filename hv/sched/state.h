@@ -42,9 +42,8 @@ struct sched_vcpu {
 #define NR_WATCHDOGS 2
 
 struct sched_domain {
-    uint32_t weight;     /* 256 is normal */
-    uint32_t cap;        /* percent of one CPU for all its vCPUs together, 0 none */
-    uint32_t nr_polling; /* vCPUs with VPF_POLL; atomic */
+    uint32_t weight; /* 256 is normal */
+    uint32_t cap;    /* percent of one CPU for all its vCPUs together, 0 none */
 
     int64_t budget; /* ns of CPU time left until the next replenishment; atomic */
     struct timer replenish;

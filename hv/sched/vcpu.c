@@ -167,3 +167,25 @@ void sched_set_soft_affinity(struct vcpu *v, const cpumask_t *mask)
 {
     write_affinity(v, &v->sched.soft_affinity, mask);
 }
+
+int sched_pin_override(struct vcpu *v, int32_t cpu)
+{
+    cpumask_t mask = {0};
+
+    if (cpu < 0) {
+        if (!v->sched.overridden)
+            return -EINVAL;
+        mask = v->sched.saved_affinity;
+    } else {
+        if ((uint32_t)cpu >= nr_cpus || !cpumask_test(&cpu_online_map, (uint32_t)cpu))
+            return -EINVAL;
+        if (v->sched.overridden)
+            return -EBUSY;
+        v->sched.saved_affinity = v->sched.hard_affinity;
+        cpumask_set(&mask, (uint32_t)cpu);
+    }
+    v->sched.overridden = cpu >= 0;
+    write_affinity(v, &v->sched.hard_affinity, &mask);
+    leave_forbidden_cpu(v);
+    return 0;
+}

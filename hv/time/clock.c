@@ -177,7 +177,11 @@ void time_sync_cpu(uint32_t cpu)
 
 void time_init_cpu(void)
 {
-    int64_t offset = tsc_sync_ask(smp_processor_id(), tsc_khz);
+    int64_t offset;
+
+    if (!smp_processor_id())
+        return;
+    offset = tsc_sync_ask(smp_processor_id(), tsc_khz);
 
     this_cpu(tsc_offset) = offset;
     if (offset) {

@@ -111,16 +111,17 @@ void vcpu_time_init(void)
 static void periodic_work(struct vcpu *v)
 {
     int64_t period = READ_ONCE(v->time.periodic_period);
-    s_time_t t = now();
+    s_time_t t = now(), next = READ_ONCE(v->time.periodic_next);
 
     if (!period)
         return;
-    if (t >= v->time.periodic_next) {
+    if (t >= next) {
         send_guest_vcpu_virq(v, VIRQ_TIMER);
-        v->time.periodic_next += period * ((t - v->time.periodic_next) / period + 1);
+        next += period * ((t - next) / period + 1);
+        WRITE_ONCE(v->time.periodic_next, next);
     }
-    timer_migrate(&v->time.periodic, v->processor);
-    timer_set(&v->time.periodic, v->time.periodic_next);
+    timer_migrate(&v->time.periodic, smp_processor_id());
+    timer_set(&v->time.periodic, next);
 }
 
 void time_vcpu_in(struct vcpu *v)
@@ -137,13 +138,17 @@ void time_vcpu_out(struct vcpu *v)
     timer_stop(&v->time.periodic);
 }
 
-/* Runs on the CPU of the vCPU if that is running; then the tick goes to whoever is current. */
+/* The timer may be in the heap of a CPU that the vCPU has left: sends it after it. */
 static void periodic_expired(void *data)
 {
     struct vcpu *v = data;
 
-    if (v == current)
+    if (v == current) {
         periodic_work(v);
+    } else if (READ_ONCE(v->sched.is_running)) {
+        timer_migrate(&v->time.periodic, READ_ONCE(v->processor));
+        timer_set(&v->time.periodic, now());
+    }
 }
 
 static void singleshot_expired(void *data)
@@ -153,7 +158,10 @@ static void singleshot_expired(void *data)
 
 static void poll_expired(void *data)
 {
-    vcpu_unblock(data);
+    struct vcpu *v = data;
+
+    if (READ_ONCE(v->sched.pause_flags) & VPF_POLL)
+        vcpu_unblock(v);
 }
 
 void vcpu_set_singleshot(struct vcpu *v, s_time_t when)
@@ -169,15 +177,12 @@ void vcpu_set_singleshot(struct vcpu *v, s_time_t when)
  */
 void vcpu_set_periodic(struct vcpu *v, s_time_t period)
 {
-    if (v != current)
-        vcpu_pause(v);
-    timer_stop(&v->time.periodic);
-    v->time.periodic_period = period;
-    v->time.periodic_next = now() + period;
-    if (v != current)
-        vcpu_unpause(v);
-    else if (period)
-        periodic_work(v);
+    WRITE_ONCE(v->time.periodic_next, now() + period);
+    WRITE_ONCE(v->time.periodic_period, period);
+    if (period)
+        timer_set(&v->time.periodic, now());
+    else
+        timer_stop(&v->time.periodic);
 }
 
 int time_init_vcpu(struct vcpu *v)
