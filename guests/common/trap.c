@@ -9,6 +9,7 @@ volatile unsigned long trap_resume, trap_start;
 volatile bool trap_continue;
 volatile unsigned int event_count[EVENT_COUNT_MAX];
 void (*event_hook)(unsigned int port);
+void (*event2_hook)(struct regs *regs);
 volatile bool event_ignore;
 
 static bool in_user;
@@ -75,6 +76,10 @@ static void die(const struct regs *r)
 
 void trap_handler(struct regs *regs)
 {
+    if (regs->vector == CALLBACK_EVENT2) {
+        event2_hook(regs);
+        return;
+    }
     record(regs);
     if (in_user && (regs->cs & 3) == 3) {
         in_user = false;

@@ -59,6 +59,8 @@ long callback_register(uint16_t type, uint16_t flags, void (*address)(void));
 extern volatile unsigned int event_count[];
 #define EVENT_COUNT_MAX 4096
 extern void (*event_hook)(unsigned int port);
+/* What a second vCPU does on its own callback, event_callback2. */
+extern void (*event2_hook)(struct regs *regs);
 /* With true, an upcall is recorded only, and returns with events masked. */
 extern volatile bool event_ignore;
 

@@ -16,7 +16,7 @@ SETTINGS = {
     "start": {"args": "alpha beta=2"},
     "start-page": {"args": "alpha beta=2"},
     "start-p2m": {"args": "alpha beta=2"},
-    "smp": {"cpus": 2},
+    "smp": {"cpus": 2, "timeout": 180},
 }
 
 HV_OPTIONS = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all dom0_mem=128M"
