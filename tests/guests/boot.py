@@ -11,35 +11,40 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ORACLE_DIR = ROOT / "tests" / "oracle"
 ORACLE_XEN = ROOT / "build" / "oracle" / "xen"
 
-# Settings that differ from the usual 1 CPU, 512 MiB and "seed=1" argument.
+# Settings that differ from the usual 1 CPU, 512 MiB and no argument; "image" names the guest to boot.
 SETTINGS = {
     "start": {"args": "alpha beta=2"},
     "start-page": {"args": "alpha beta=2"},
     "start-p2m": {"args": "alpha beta=2"},
     "smp": {"cpus": 2, "timeout": 180},
+    **{f"fuzz-{seed}": {"image": "fuzz", "args": f"seed={seed} rounds=20000", "timeout": 180} for seed in range(1, 5)},
+    **{f"crash-{case:02}": {"image": "crash", "args": f"case={case}"} for case in range(15)},
 }
+# Guests that run only by the names above.
+TEMPLATES = {"fuzz", "crash"}
 
 HV_OPTIONS = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all dom0_mem=128M"
 # Lines of the hypervisor that no guest may cause.
 COMPLAINT = re.compile(r"\(HV\).*(WARN|ASSERT|PANIC|BUG|panic|assertion)")
 END = re.compile(r"^DONE\b", re.M)
+CRASHED = re.compile(r"(Hardware Dom0|Hardware domain|Domain 0).*crashed", re.I)
 HALTED = re.compile(r"\((HV|XEN)\).*(halt|power)", re.I)
 
 
 def names():
     """All guests that exist as sources or variants, restricted by GUEST=a,b."""
-    found = sorted(p.stem for p in (ROOT / "guests").glob("*.c")) + ["start-page", "start-p2m"]
+    found = {p.stem for p in (ROOT / "guests").glob("*.c")} - TEMPLATES | set(SETTINGS)
     wanted = [n for n in os.environ.get("GUEST", "").replace(",", " ").split() if n]
     return sorted(n for n in found if not wanted or n in wanted)
 
 
 def qemu_command(hypervisor, name):
     settings = SETTINGS.get(name, {})
-    image = ROOT / "build" / "guests" / name
+    image = ROOT / "build" / "guests" / settings.get("image", name)
     return [
         os.environ.get("QEMU") or "qemu-system-x86_64",
         "-kernel", str(hypervisor),
-        "-initrd", f"{image} {settings.get('args', 'seed=1')}",
+        "-initrd", f"{image} {settings.get('args', '')}",
         "-append", HV_OPTIONS + " " + settings.get("hv", ""),
         "-m", "512", "-smp", str(settings.get("cpus", 1)),
         "-cpu", os.environ.get("QEMU_CPU") or "max,-smap,-xsave",
@@ -66,6 +71,8 @@ def boot(hypervisor, name):
             text = output.decode("latin-1")
             if not done and END.search(text):
                 done, deadline = True, min(deadline, time.monotonic() + 5)
+            if not done and CRASHED.search(text):
+                break
             if done and HALTED.search(text, END.search(text).end()):
                 break
     finally:
@@ -76,4 +83,10 @@ def boot(hypervisor, name):
 
 def test_lines(output):
     """The TEST lines, without what the console may have put in front of them."""
-    return [m.group(0) for m in re.finditer(r"TEST [^\n]*|FAILED [^\n]*|UNEXPECTED [^\n]*", output)]
+    lines = [m.group(0) for m in re.finditer(r"TEST [^\n]*|FAILED [^\n]*|UNEXPECTED [^\n]*", output)]
+    return lines + (["TEST end: crashed"] if crashed(output) else [])
+
+
+def crashed(output):
+    """The hypervisor ended the guest."""
+    return not END.search(output) and CRASHED.search(output) is not None

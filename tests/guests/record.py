@@ -17,7 +17,7 @@ def main():
         keys = [oracle.key(l) for l in lines]
         twice = {k for k in keys if keys.count(k) > 1}
         bad = [l for l in lines if not l.startswith("TEST ")]
-        if not boot.END.search(output) or bad or twice or not lines:
+        if not (boot.END.search(output) or boot.crashed(output)) or bad or twice or not lines:
             failed += 1
             print(f"{name}: not recorded; {bad} twice: {sorted(twice)}; end of output:\n{output[-1500:]}")
             continue
