@@ -1,5 +1,6 @@
 #include <base/bug.h>
 #include <base/compiler.h>
+#include <base/errno.h>
 #include <boot/dom0.h>
 #include <boot/dom0_layout.h>
 #include <boot/kernel.h>
@@ -7,6 +8,7 @@
 #include <console/printk.h>
 #include <cpu/desc.h>
 #include <cpu/smp.h>
+#include <cpu/softirq.h>
 #include <domain/domain.h>
 #include <lib/string.h>
 #include <mm/page.h>
@@ -239,8 +241,14 @@ static void __init start_vcpu0(struct vcpu *v, const struct dom0_layout *l, cons
 {
     struct page_info *table = mfn_to_page(l4);
 
-    if (!get_page(table, v->domain) || get_page_type(table, PGT_L4))
-        panic("dom0's first page tables are refused by the type engine");
+    int rc;
+
+    if (!get_page(table, v->domain))
+        panic("dom0's first page table is not its own");
+    while ((rc = get_page_type(table, PGT_L4)) == -ERESTART)
+        do_softirq();
+    if (rc)
+        panic("dom0's first page tables are refused by the type engine: error %d", rc);
     v->pv.kernel_table = table;
     v->regs.rip = k->entry;
     v->regs.rsp = l->stack_va + PAGE_SIZE;
@@ -266,7 +274,7 @@ void __init dom0_create(void)
 {
     struct dom0_size size = dom0_choose_size(free_page_count(), nr_cpus);
     const struct boot_module *initrd = boot_info.nr_modules > 1 ? &boot_info.module[1] : NULL;
-    struct domain_config config = {.id = 0, .max_vcpus = size.vcpus, .privileged = true};
+    struct domain_config config = {.max_vcpus = size.vcpus, .max_evtchn_port = ~0u, .privileged = true};
     struct kernel_image kernel;
     struct dom0_layout layout = {0};
 

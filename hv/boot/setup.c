@@ -93,7 +93,7 @@ static void free_init_memory(void)
 }
 
 /* The last of boot, on a page that stays: the VMM becomes the idle vCPU of CPU 0. */
-static void become_idle(void)
+static void noinline become_idle(void)
 {
     free_init_memory();
     console_start_dom0();
@@ -121,7 +121,7 @@ static void __init boot_continue(void)
     smp_boot_cpus();
     dom0_create();
     vmm_paging_protect();
-    become_idle();
+    reset_stack_and_jump(become_idle);
 }
 
 void __init boot_start(void)

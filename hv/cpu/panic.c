@@ -45,7 +45,7 @@ void panic(const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     printk_err("PANIC on CPU %u: %s\n", smp_processor_id(), text);
-    show_backtrace((uint64_t)__builtin_return_address(0), (uint64_t)__builtin_frame_address(0));
+    show_backtrace((uint64_t)__builtin_return_address(0) - 1, *(const uint64_t *)__builtin_frame_address(0));
     console_flush();
     if (opt_noreboot)
         machine_halt();

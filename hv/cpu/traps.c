@@ -42,7 +42,11 @@ void show_registers(const struct cpu_user_regs *regs)
         show_backtrace(regs->rip, regs->rbp);
 }
 
-/* Frame pointers are trusted only within this CPU's stack block. */
+/*
+ * Frame pointers are trusted only within this CPU's stack block. A return
+ * address may lie behind its function's last instruction (a call that does
+ * not return), so it is looked up one byte earlier.
+ */
 void show_backtrace(uint64_t rip, uint64_t rbp)
 {
     uint64_t block = (uint64_t)get_cpu_info() & ~(uint64_t)(STACK_BLOCK_SIZE - 1);
@@ -50,12 +54,13 @@ void show_backtrace(uint64_t rip, uint64_t rbp)
 
     printk_err("Call trace:\n");
     for (unsigned int depth = 0; depth < 32; depth++) {
-        printk_err("  %016lx %s\n", rip, symbol_format(text, sizeof(text), rip));
+        printk_err("  %016lx %s\n", rip, symbol_format(text, sizeof(text), rip - (depth > 0)));
         if (rbp < block || rbp > block + STACK_BLOCK_SIZE - 16 || (rbp & 7))
             break;
-        rip = ((const uint64_t *)rbp)[1];
+
         uint64_t next = ((const uint64_t *)rbp)[0];
 
+        rip = ((const uint64_t *)rbp)[1];
         if (!rip || next <= rbp)
             break;
         rbp = next;
