@@ -81,11 +81,22 @@ static int new_baseptr(struct batch *b, mfn_t mfn)
     rc = get_l4(mfn, &l4);
     if (rc)
         return rc;
+    pv_invalidate_ldt(v); /* the new tables may map something else at its address */
     v->pv.kernel_table = l4;
     pv_update_cr3(v); /* before the old one may go */
     b->flush_local = false;
     release_page_and_type(old);
     return 0;
+}
+
+int load_guest_cr3(mfn_t mfn)
+{
+    struct batch b = {0};
+    int rc = new_baseptr(&b, mfn);
+
+    if (b.flush_local)
+        flush_tlb_local();
+    return rc;
 }
 
 static int new_user_baseptr(mfn_t mfn)

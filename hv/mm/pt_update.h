@@ -96,6 +96,12 @@ struct page_info *lock_l1_table(struct vcpu *v, uint64_t va);
 /* The level-1 entry for va there, 0 if none; a hint only, as nothing is locked. */
 pte_t read_l1_entry(const struct vcpu *v, uint64_t va);
 
+/*
+ * MMUEXT_NEW_BASEPTR, and MOV to CR3: current, in kernel mode, runs on these
+ * tables from now on. -EINVAL: not an L4 of its domain; -ERESTART.
+ */
+int load_guest_cr3(mfn_t mfn) __must_check;
+
 /* CPUs on which vCPUs of a guest's bitmap may have translations cached. -EFAULT. */
 int vcpumask_to_cpus(const struct domain *d, uint64_t bitmap_gva, cpumask_t *cpus) __must_check;
 

@@ -176,6 +176,39 @@ void pv_debug_exception_in_vmm(struct vcpu *v)
     collect_dr6(v);
 }
 
+/*
+ * Breakpoint n covers the ports at its address, aligned, of its length (SDM
+ * vol 3, 17.2.4). Only a guest with CR4.DE can have such a one enabled.
+ */
+static bool io_breakpoint_hit(const struct vcpu *v, unsigned int n, uint16_t port, unsigned int bytes)
+{
+    static const uint8_t length[4] = {1, 2, 8, 4};
+    uint64_t dr7 = v->pv.debugreg[7], mask = length[dr7 >> (18 + 4 * n) & 3] - 1;
+    uint64_t start = v->pv.debugreg[n] & ~mask;
+
+    return (dr7 >> (2 * n) & 3) && (dr7 >> (16 + 4 * n) & 3) == DR7_IO && port <= start + mask &&
+           port + bytes > start;
+}
+
+void pv_debug_io(struct vcpu *v, uint16_t port, unsigned int bytes)
+{
+    if (likely(!v->pv.debug_active) || !(v->pv.cr4_guest & CR4_DE))
+        return;
+    for (unsigned int n = 0; n < 4; n++)
+        if (io_breakpoint_hit(v, n, port, bytes)) {
+            v->pv.debugreg[6] |= BIT(n);
+            v->pv.debug_pending = true;
+        }
+}
+
+bool pv_debug_take_pending(struct vcpu *v)
+{
+    bool pending = v->pv.debug_pending;
+
+    v->pv.debug_pending = false;
+    return pending;
+}
+
 void pv_debug_single_step(struct vcpu *v)
 {
     v->pv.debugreg[6] |= DR6_STEP;

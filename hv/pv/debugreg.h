@@ -36,6 +36,10 @@ void pv_load_debugregs(struct vcpu *v);
 void pv_debug_exception(struct vcpu *v);
 /* #DB inside the VMM: a breakpoint of current's on memory that the VMM touched for it. Nothing else to do. */
 void pv_debug_exception_in_vmm(struct vcpu *v);
+/* An emulated port access: sets DR6 bits of I/O breakpoints (CR4.DE) that it hits. */
+void pv_debug_io(struct vcpu *v, uint16_t port, unsigned int bytes);
+/* Whether such a hit has to become a #DB now; once. */
+bool pv_debug_take_pending(struct vcpu *v);
 /* Single step after an instruction was emulated for current. */
 void pv_debug_single_step(struct vcpu *v);
 

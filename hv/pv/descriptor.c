@@ -10,6 +10,7 @@
 #include <mm/guest_access.h>
 #include <mm/page_alloc.h>
 #include <mm/page_type.h>
+#include <mm/pt_update.h>
 #include <mm/tlb.h>
 #include <mm/vmm_paging.h>
 #include <pv/pv.h>
@@ -22,6 +23,7 @@
 #define GATE_RPL       (3UL << 16)
 
 #define GDT_ENTRIES_PER_PAGE (PAGE_SIZE / sizeof(uint64_t))
+#define SELECTOR_LDT         4
 #define NO_CPU               (~0u)
 
 /* Not global: a CR3 load flushes it. */
@@ -271,24 +273,24 @@ void pv_release_descriptors(struct vcpu *v)
     install_gdt(v, NULL, 0, 0);
 }
 
-/*
- * The frame behind a guest address by v's kernel tables, INVALID_MFN if there
- * is none. The tables may change meanwhile: each frame is checked to be RAM
- * before it is read, and the caller takes references on the result.
- */
-static mfn_t walk_kernel_tables(const struct vcpu *v, uint64_t va)
+bool pv_read_descriptor(const struct vcpu *v, uint16_t selector, uint64_t *desc)
 {
-    mfn_t table = page_to_mfn(v->pv.kernel_table);
+    unsigned int index = selector >> 3, page = index / GDT_ENTRIES_PER_PAGE;
+    const uint64_t *table;
 
-    for (unsigned int level = 4;; level--) {
-        pte_t e = READ_ONCE(((pte_t *)mfn_to_virt(table))[pt_index(va, level)]);
-
-        if (!(e & PTE_P) || (level > 1 && (e & PTE_PSE)) || !mfn_valid(pte_mfn(e)))
-            return INVALID_MFN;
-        if (level == 1)
-            return pte_mfn(e);
-        table = pte_mfn(e);
+    if (selector & SELECTOR_LDT) {
+        if (index >= v->pv.ldt_entries || !(v->pv.ldt_mapped >> page & 1))
+            return false;
+        table = page_to_virt(v->pv.ldt_pages[page]);
+    } else if (page == FIRST_RESERVED_GDT_PAGE) {
+        table = mfn_to_virt(cpu_gdt_mfn(smp_processor_id()));
+    } else {
+        if (page > FIRST_RESERVED_GDT_PAGE || !v->pv.gdt_pages[page])
+            return false;
+        table = page_to_virt(v->pv.gdt_pages[page]);
     }
+    *desc = READ_ONCE(table[index % GDT_ENTRIES_PER_PAGE]);
+    return true;
 }
 
 bool pv_map_ldt_page(struct vcpu *v, uint64_t offset)
@@ -296,15 +298,15 @@ bool pv_map_ldt_page(struct vcpu *v, uint64_t offset)
     unsigned int i = (unsigned int)(offset >> PAGE_SHIFT);
     uint64_t va = v->pv.ldt_base + (offset & PAGE_MASK);
     struct page_info *page;
-    mfn_t mfn;
+    pte_t entry;
 
     if (i >= ARRAY_SIZE(v->pv.ldt_pages) || offset >= v->pv.ldt_entries * sizeof(uint64_t) ||
         (v->pv.ldt_mapped >> i & 1) || !v->pv.kernel_table || !guest_range_ok(va, PAGE_SIZE))
         return false;
-    mfn = walk_kernel_tables(v, va);
-    if (mfn_eq(mfn, INVALID_MFN))
+    entry = read_l1_entry(v, va);
+    if (!(entry & PTE_P))
         return false;
-    page = get_page_from_mfn(mfn, v->domain);
+    page = get_page_from_mfn(pte_mfn(entry), v->domain);
     if (!page)
         return false;
     if (get_page_type(page, PGT_DESC) != 0) {

@@ -54,6 +54,12 @@ int pv_set_gdt(struct vcpu *v, const uint64_t *frames, uint32_t entries) __must_
 int pv_set_ldt(struct vcpu *v, uint64_t base, uint32_t entries) __must_check;
 
 /*
+ * The descriptor of a selector that v has loaded. False: beyond its tables, or
+ * in an LDT page that is not mapped now. The VMM's own entries included.
+ */
+bool pv_read_descriptor(const struct vcpu *v, uint16_t selector, uint64_t *desc);
+
+/*
  * Unmaps the LDT's pages, to be mapped again when used: for a change of the
  * tables that map ldt_base (MMUEXT_NEW_BASEPTR). v is current or does not run.
  */

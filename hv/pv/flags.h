@@ -12,6 +12,7 @@
 #define RFLAGS_FIXED 0x2UL
 #define RFLAGS_TF    0x100UL
 #define RFLAGS_IF    0x200UL
+#define RFLAGS_DF    0x400UL
 #define RFLAGS_IOPL  0x3000UL
 #define RFLAGS_NT    0x4000UL
 #define RFLAGS_RF    0x10000UL

@@ -86,12 +86,20 @@ uint64_t pv_get_segment_base(struct vcpu *v, uint32_t which)
     }
 }
 
+void pv_read_selectors(struct pv_selectors *s)
+{
+    *s = (struct pv_selectors){.ds = read_ds(), .es = read_es(), .fs = read_fs(), .gs = read_gs()};
+}
+
 void pv_save_segments(struct vcpu *v)
 {
-    v->regs.ds = read_ds();
-    v->regs.es = read_es();
-    v->regs.fs = read_fs();
-    v->regs.gs = read_gs();
+    struct pv_selectors s;
+
+    pv_read_selectors(&s);
+    v->regs.ds = s.ds;
+    v->regs.es = s.es;
+    v->regs.fs = s.fs;
+    v->regs.gs = s.gs;
     v->pv.fs_base = read_fs_base();
     if (v->pv.kernel_mode)
         v->pv.gs_base_kernel = read_gs_base();

@@ -72,6 +72,12 @@ int pv_set_segment_base(struct vcpu *v, uint32_t which, uint64_t base);
 /* The bases of current now; the counterpart for reads of their MSRs. */
 uint64_t pv_get_segment_base(struct vcpu *v, uint32_t which);
 
+/* The selectors current has loaded now. */
+struct pv_selectors {
+    uint16_t ds, es, fs, gs;
+};
+void pv_read_selectors(struct pv_selectors *s);
+
 /*
  * Context switch, interrupts off: selectors in v->regs, bases in v->pv.
  * Loading a selector that its tables no longer hold gives a null one and, once

@@ -46,8 +46,9 @@ struct pv_vcpu {
     uint64_t cr2;           /* arch.cr2 is in vcpu_info; this is for mov from CR2 without one */
     uint64_t cr4_guest;     /* bits the guest may choose: TSD, DE, FSGSBASE, OSXSAVE */
     uint64_t xcr0;
-    uint64_t debugreg[8];   /* 0-3, 6, 7; 5 remembers I/O breakpoint bits */
+    uint64_t debugreg[8];   /* 0-3, 6, 7 */
     bool debug_active;      /* any breakpoint enabled in debugreg[7] */
+    bool debug_pending;     /* an emulated port access hit an I/O breakpoint */
     uint32_t iopl;          /* virtual IOPL: 0-3; the kernel needs 1 (0 with architectural IOPL), programs 3 */
     uint32_t tsc_aux;       /* MSR_TSC_AUX */
     bool cpuid_faulting;    /* the guest wants #GP for CPUID in its user mode */
@@ -60,6 +61,8 @@ struct pv_vcpu {
 struct pv_domain {
     /* I/O ports the domain may use: bit per port; NULL: none. */
     uint8_t *ioport_bitmap;
+    uint32_t pci_address; /* as last written to port CF8 */
+    uint8_t cmos_index;   /* as last written to port 70 */
     uint32_t features_required;
 };
 
