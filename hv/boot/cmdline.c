@@ -6,6 +6,7 @@
 #include <lib/parse.h>
 #include <lib/string.h>
 
+_Static_assert(sizeof(struct boot_option) == 32, "the linker lays them out as an array");
 extern const struct boot_option __start_boot_options[], __stop_boot_options[];
 
 static char saved_line[CMDLINE_MAX];

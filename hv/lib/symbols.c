@@ -57,7 +57,8 @@ const char *symbol_format(char *buf, size_t size, uint64_t addr)
 {
     struct symbol sym;
 
-    if (symbol_lookup(addr, &sym))
+    /* A call that does not return may be a function's last instruction: it "returns" to its end. */
+    if (symbol_lookup(addr, &sym) || symbol_lookup(addr - 1, &sym))
         snprintf(buf, size, "%s+%#llx/%#llx", sym.name, (unsigned long long)(addr - sym.start),
                  (unsigned long long)sym.size);
     else

@@ -27,7 +27,8 @@ bool symbol_by_index(uint32_t index, struct symbol *out);
 #define SYMBOL_TEXT_MAX 96
 
 /*
- * Writes "name+0xoffset/0xsize", or the bare address when no function contains @addr.  Returns
+ * Writes "name+0xoffset/0xsize", or the bare address when no function contains @addr.  The
+ * address right behind a function, which a return address may be, counts as part of it.  Returns
  * @buf.
  */
 const char *symbol_format(char *buf, size_t size, uint64_t addr);

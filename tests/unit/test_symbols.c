@@ -39,7 +39,8 @@ static void test_outside(void **state)
     assert_false(symbol_lookup(BASE + 0x180, &sym));
     assert_false(symbol_lookup(BASE + 0x200, &sym)); /* the last one has no known size */
     assert_false(symbol_lookup(UINT64_MAX, &sym));
-    assert_string_equal(at(BASE + 0x30), "0xffff820040000030");
+    assert_string_equal(at(BASE + 0x30), "first+0x30/0x30");
+    assert_string_equal(at(BASE + 0x31), "0xffff820040000031");
 }
 
 int main(void)
