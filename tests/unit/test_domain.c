@@ -180,6 +180,10 @@ void sched_destroy_vcpu(struct vcpu *v)
 {
 }
 
+void sched_destroy_domain(struct domain *d)
+{
+}
+
 void vcpu_wake(struct vcpu *v)
 {
     v->sched.queued = true;
