@@ -3,7 +3,7 @@
 # Every tests/unit/test_NAME.c is a cmocka program.  To add one, write the file; at its top stand
 # the sources that it compiles besides itself, and flags for the link if it needs any:
 #
-#   /* unit: hv/lib/printf.c tests/unit/stubs/console.c */
+#   /* unit: hv/lib/printf.c tests/unit/stubs/printk.c */
 #   /* unit-ldflags: -Wl,--wrap=page_alloc */
 #
 # What those sources call in functions that the test never reaches needs no stub: unused sections
@@ -21,8 +21,10 @@ UNIT_LDFLAGS := -fsanitize=address,undefined -Wl,--gc-sections
 
 UNIT_TESTS := $(patsubst tests/unit/test_%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 
-# $(call unit-tag,tag,name): what the test's file says after "/* tag:".
-unit-tag = $(shell sed -n 's,^/\* $(1): *\(.*[^ ]\) *\*/$$,\1,p' tests/unit/test_$(2).c)
+# $(call unit-tag,tag,name): what the test's file says after "/* tag:", up to the end of the comment.
+unit-tag = $(shell awk '/^\/\* $(1):/ { on = 1; sub(/^\/\* $(1):/, "") } \
+	on { sub(/^ \*[^\/]/, ""); end = index($$0, "*/"); print end ? substr($$0, 1, end - 1) : $$0; \
+	     if (end) exit }' tests/unit/test_$(2).c)
 
 define unit-rules
 UNIT_OBJS_$(1) := $(patsubst %.c,$(UNIT_BUILD)/$(1)/%.o,tests/unit/test_$(1).c $(call unit-tag,unit,$(1)))

@@ -57,10 +57,10 @@ static void parse(const char *line)
 
 static void test_bool(void **state)
 {
-    static const char *const on[] = {"flag", "flag=1", "flag=yes", "flag=on", "flag=true", "flag=enable",
-                                     "no-flag flag", "flag="};
-    static const char *const off[] = {"no-flag", "flag=0", "flag=no", "flag=off", "flag=false", "flag=disable",
-                                      "flag no-flag"};
+    static const char *const on[] = {"flag",      "flag=1",      "flag=yes",     "flag=on",
+                                     "flag=true", "flag=enable", "no-flag flag", "flag="};
+    static const char *const off[] = {"no-flag",    "flag=0",       "flag=no",     "flag=off",
+                                      "flag=false", "flag=disable", "flag no-flag"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(on); i++) {
@@ -95,8 +95,9 @@ static void test_values(void **state)
 
 static void test_bad_values(void **state)
 {
-    static const char *const bad[] = {"flag=maybe", "number=", "number", "number=12x", "number=-1",
-                                      "number=4294967296", "size=x", "size=1MM", "size=99999999999999999999",
+    static const char *const bad[] = {"flag=maybe",    "number=",   "number",
+                                      "number=12x",    "number=-1", "number=4294967296",
+                                      "size=x",        "size=1MM",  "size=99999999999999999999",
                                       "name=12345678", "custom=bad"};
 
     (void)state;
@@ -188,9 +189,10 @@ static void test_too_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bool),       cmocka_unit_test(test_values),     cmocka_unit_test(test_bad_values),
-        cmocka_unit_test(test_unknown),    cmocka_unit_test(test_image_name), cmocka_unit_test(test_dom0_args),
-        cmocka_unit_test(test_essential), cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_bool),       cmocka_unit_test(test_values),
+        cmocka_unit_test(test_bad_values), cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_image_name), cmocka_unit_test(test_dom0_args),
+        cmocka_unit_test(test_essential),  cmocka_unit_test(test_too_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* unit: hv/console/printk.c hv/console/console.c hv/console/ring.c hv/console/uart.c hv/console/keyhandler.c hv/boot/cmdline.c hv/lib/parse.c hv/lib/string.c hv/lib/printf.c */
+/* unit: hv/console/printk.c hv/console/console.c hv/console/ring.c hv/console/uart.c hv/console/keyhandler.c
+ * hv/boot/cmdline.c hv/lib/parse.c hv/lib/string.c hv/lib/printf.c */
 #include <unit.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ static struct {
     char sent[65536];
     size_t nr_sent;
     uint8_t ier, lcr, scratch;
-    bool stuck; /* the transmitter never gets empty */
+    bool stuck;         /* the transmitter never gets empty */
     uint32_t tx_budget; /* bytes that it takes before it is busy; ~0: any number */
     const char *input;
     int divisor;
@@ -466,9 +467,21 @@ static void test_com_syntax(void **state)
 {
     static const struct uart_config defaults = {
         .clock_baud = 115200, .data_bits = 8, .parity = 'n', .stop_bits = 1, .io_base = 0x3f8, .irq = 4};
-    static const char *const bad[] = {"abc", "0", "115200x", "115200,9n1", "115200,8x1", "115200,8n3", "115200,8n",
-                                      "115200,8n1,0", "115200,8n1,0x10000", "115200,8n1,pci", "115200,8n1,0x3f8,16",
-                                      "115200,8n1,0x3f8,4,0:1.0", "1152000", "115200/8", "9600;8n1"};
+    static const char *const bad[] = {"abc",
+                                      "0",
+                                      "115200x",
+                                      "115200,9n1",
+                                      "115200,8x1",
+                                      "115200,8n3",
+                                      "115200,8n",
+                                      "115200,8n1,0",
+                                      "115200,8n1,0x10000",
+                                      "115200,8n1,pci",
+                                      "115200,8n1,0x3f8,16",
+                                      "115200,8n1,0x3f8,4,0:1.0",
+                                      "1152000",
+                                      "115200/8",
+                                      "9600;8n1"};
     struct uart_config config = defaults;
 
     (void)state;

@@ -57,10 +57,20 @@ static int setup(void **state)
     head->h.phentsize = sizeof(struct elf64_segment);
     head->h.phnum = 3;
     head->h.shentsize = sizeof(struct elf64_section);
-    head->ph[0] = (struct elf64_segment){.type = ELF_SEGMENT_LOAD, .flags = 5, .offset = CODE_AT, .filesz = CODE_SIZE,
-                                         .memsz = CODE_SIZE, .vaddr = 0xffffffff81000000, .paddr = 0x1000000};
-    head->ph[1] = (struct elf64_segment){.type = ELF_SEGMENT_LOAD, .flags = 6, .offset = CODE_AT, .filesz = 10,
-                                         .memsz = 0x2000, .vaddr = 0xffffffff81200000, .paddr = 0x1200000};
+    head->ph[0] = (struct elf64_segment){.type = ELF_SEGMENT_LOAD,
+                                         .flags = 5,
+                                         .offset = CODE_AT,
+                                         .filesz = CODE_SIZE,
+                                         .memsz = CODE_SIZE,
+                                         .vaddr = 0xffffffff81000000,
+                                         .paddr = 0x1000000};
+    head->ph[1] = (struct elf64_segment){.type = ELF_SEGMENT_LOAD,
+                                         .flags = 6,
+                                         .offset = CODE_AT,
+                                         .filesz = 10,
+                                         .memsz = 0x2000,
+                                         .vaddr = 0xffffffff81200000,
+                                         .paddr = 0x1200000};
     head->ph[2] = (struct elf64_segment){.type = ELF_SEGMENT_NOTE, .offset = NOTES_AT};
     for (int i = 0; i < CODE_SIZE; i++)
         file[CODE_AT + i] = i + 1;

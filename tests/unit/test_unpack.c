@@ -1,4 +1,5 @@
-/* unit: hv/boot/unpack.c hv/boot/unpack/xz.c hv/boot/unpack/zstd.c hv/boot/unpack/gzip.c hv/boot/unpack/arena.c tests/unit/stubs/unpack_init.c */
+/* unit: hv/boot/unpack.c hv/boot/unpack/xz.c hv/boot/unpack/zstd.c hv/boot/unpack/gzip.c
+ * hv/boot/unpack/arena.c tests/unit/stubs/unpack_init.c */
 /* unit-ldflags: -llzma -lzstd -lz */
 #include <unit.h>
 #include <stdlib.h>
@@ -28,8 +29,8 @@ static size_t append_size(uint8_t *out, size_t len)
 static size_t pack_xz(uint8_t *out, size_t room)
 {
     lzma_options_lzma options;
-    lzma_filter filters[] = {{.id = LZMA_FILTER_X86}, {.id = LZMA_FILTER_LZMA2, .options = &options},
-                             {.id = LZMA_VLI_UNKNOWN}};
+    lzma_filter filters[] = {
+        {.id = LZMA_FILTER_X86}, {.id = LZMA_FILTER_LZMA2, .options = &options}, {.id = LZMA_VLI_UNKNOWN}};
     size_t pos = 0;
 
     assert_false(lzma_lzma_preset(&options, 6));
@@ -213,10 +214,8 @@ static void test_other_formats(void **state)
         const char *data, *text;
         int err;
     } cases[] = {
-        {"BZh91AY&SYxxxx", "bzip2", -EOPNOTSUPP},
-        {"\x5d\0\0\0\x02xxxxxxx", "lzma", -EOPNOTSUPP},
-        {"\x89LZO\0\r\n\x1a\nxxxx", "lzo", -EOPNOTSUPP},
-        {"\x02\x21\x4c\x18xxxxxxx", "lz4", -EOPNOTSUPP},
+        {"BZh91AY&SYxxxx", "bzip2", -EOPNOTSUPP},        {"\x5d\0\0\0\x02xxxxxxx", "lzma", -EOPNOTSUPP},
+        {"\x89LZO\0\r\n\x1a\nxxxx", "lzo", -EOPNOTSUPP}, {"\x02\x21\x4c\x18xxxxxxx", "lz4", -EOPNOTSUPP},
         {"garbage garbage", "neither", -EINVAL},
     };
     const char *why;
@@ -250,7 +249,10 @@ static void test_not_packed(void **state)
 
 static void test_bad_sizes(void **state)
 {
-    static const uint8_t zero[] = "\xfd" "7zXZ\0xxxxxxxx\0\0\0", huge[] = "\xfd" "7zXZ\0xxxxxx\xff\xff\xff";
+    static const uint8_t zero[] = "\xfd"
+                                  "7zXZ\0xxxxxxxx\0\0\0",
+                         huge[] = "\xfd"
+                                  "7zXZ\0xxxxxx\xff\xff\xff";
     const char *why;
     size_t size;
 
@@ -290,10 +292,14 @@ static void test_arena(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_wrong_room),
-        cmocka_unit_test(test_every_truncation), cmocka_unit_test(test_bit_flips),
-        cmocka_unit_test(test_small_arena),      cmocka_unit_test(test_other_formats),
-        cmocka_unit_test(test_not_packed),       cmocka_unit_test(test_bad_sizes),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_wrong_room),
+        cmocka_unit_test(test_every_truncation),
+        cmocka_unit_test(test_bit_flips),
+        cmocka_unit_test(test_small_arena),
+        cmocka_unit_test(test_other_formats),
+        cmocka_unit_test(test_not_packed),
+        cmocka_unit_test(test_bad_sizes),
         cmocka_unit_test(test_arena),
     };
 
