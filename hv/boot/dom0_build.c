@@ -237,18 +237,27 @@ static void __init load_image(const struct dom0_layout *l, const struct kernel_i
         pv_fill_hypercall_page(dom0_page(l, dom0_va_to_pfn(l, k->hypercall_page)));
 }
 
-static void __init start_vcpu0(struct vcpu *v, const struct dom0_layout *l, const struct kernel_image *k, mfn_t l4)
+/* One reference and type of the L4; validation may want softirqs to run in between. */
+static void __init hold_l4(struct domain *d, struct page_info *table)
 {
-    struct page_info *table = mfn_to_page(l4);
-
     int rc;
 
-    if (!get_page(table, v->domain))
+    if (!get_page(table, d))
         panic("dom0's first page table is not its own");
     while ((rc = get_page_type(table, PGT_L4)) == -ERESTART)
         do_softirq();
     if (rc)
         panic("dom0's first page tables are refused by the type engine: error %d", rc);
+}
+
+static void __init start_vcpu0(struct vcpu *v, const struct dom0_layout *l, const struct kernel_image *k, mfn_t l4)
+{
+    struct page_info *table = mfn_to_page(l4);
+
+    hold_l4(v->domain, table); /* as the vCPU's base */
+    hold_l4(v->domain, table); /* and pinned, which the kernel undoes when it has tables of its own */
+    if (!page_set_pinned(table))
+        panic("dom0's first page table is pinned already");
     v->pv.kernel_table = table;
     v->regs.rip = k->entry;
     v->regs.rsp = l->stack_va + PAGE_SIZE;

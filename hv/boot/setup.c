@@ -1,4 +1,5 @@
 #include <acpi/acpi.h>
+#include <acpi/power.h>
 #include <base/bug.h>
 #include <boot/cmdline.h>
 #include <boot/dom0.h>
@@ -10,6 +11,7 @@
 #include <console/printk.h>
 #include <control/hypercall.h>
 #include <cpu/control.h>
+#include <cpu/cpuid_policy.h>
 #include <cpu/desc.h>
 #include <cpu/features.h>
 #include <cpu/fpu.h>
@@ -25,6 +27,7 @@ void smap_patch_init(void);
 #include <mm/page_alloc.h>
 #include <mm/tlb.h>
 #include <mm/vmm_paging.h>
+#include <pv/traps.h>
 #include <sched/sched.h>
 #include <time/time.h>
 
@@ -105,18 +108,20 @@ static void noinline become_idle(void)
 static void __init boot_continue(void)
 {
     desc_init_cpu(0, stack_block_va(0));
-    tlb_init();
+    cpuid_policy_init();
     smap_patch_init();
-    acpi_init(0);
+    tlb_init();
+    pv_nmi_init();
     smp_ipi_init();
+    acpi_init(0);
+    acpi_power_init();
     irq_init();
-    sched_init();
-    get_cpu_info()->current_vcpu = idle_vcpu(0);
-    cpumask_set(&cpu_online_map, 0);
     time_init();
+    sched_init();
+    domain_init();
+    cpumask_set(&cpu_online_map, 0);
     apic_timer_init();
     local_irq_enable();
-    time_init_cpu();
     console_init_late();
     smp_boot_cpus();
     dom0_create();

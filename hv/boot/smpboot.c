@@ -7,6 +7,7 @@
 #include <console/printk.h>
 #include <cpu/control.h>
 #include <cpu/desc.h>
+#include <cpu/fpu.h>
 #include <cpu/insn.h>
 #include <cpu/smp.h>
 #include <cpu/stack.h>
@@ -40,6 +41,7 @@ static void ap_main(void)
     load_cr3((uint64_t)vmm_l4 - VMM_IMAGE_START);
     desc_init_cpu(cpu, stack_block_va(cpu));
     cpu_control_init();
+    fpu_init_cpu();
     irq_init_cpu();
     get_cpu_info()->current_vcpu = idle_vcpu(cpu);
     cpumask_set(&cpu_online_map, cpu);

@@ -11,7 +11,6 @@
 #include <pv/segment.h>
 #include <pv/traps.h>
 #include <sched/sched.h>
-#include <time/time.h>
 
 extern const char exit_to_guest[];
 

@@ -7,6 +7,7 @@
 #include <mm/vmm_paging.h>
 #include <pv/pv.h>
 #include <pv/segment.h>
+#include <sched/sched.h>
 
 /* Frames of page tables are below the VMM's own limit: no PCID, no flags. */
 static uint64_t table_cr3(const struct page_info *table)
@@ -46,6 +47,8 @@ void pv_toggle_mode(struct vcpu *v)
      * shootdowns, and this is the hot path of every system call.
      */
     write_cr3(v->cr3);
+    if (v->pv.kernel_mode)
+        sched_entered_guest_kernel(v);
 }
 
 bool pv_in_kernel_mode(const struct vcpu *v, const struct cpu_user_regs *regs)
