@@ -14,6 +14,7 @@ enum softirq {
     SOFTIRQ_CONSOLE,  /* debug keys; news for readers of the console */
     SOFTIRQ_NMI,      /* pv/nmi.c */
     SOFTIRQ_TLB_EPOCH, /* mm/tlb.c */
+    SOFTIRQ_RETIRE,   /* mm/retire.c: runs soon anyway, so nothing is preempted for it */
     SOFTIRQ_TIME,     /* clock calibration */
     SOFTIRQ_SCHEDULE, /* last: it may switch to another vCPU and not return */
     NR_SOFTIRQS,

@@ -5,6 +5,7 @@
 #include <mm/boot_alloc.h>
 #include <mm/frametable.h>
 #include <mm/layout.h>
+#include <mm/memory_op.h>
 #include <mm/page.h>
 #include <mm/vmm_paging.h>
 #include <xen/xen.h>
@@ -92,4 +93,5 @@ void __init frametable_init(void)
             mfn_to_page(_mfn(m))->owner = DOMID_INVALID;
         }
     }
+    machphys_share();
 }

@@ -19,6 +19,7 @@ static DEFINE_SPINLOCK(alloc_lock, LOCK_PAGE_ALLOC);
 static struct page_list free_lists[NR_ZONES][MAX_ORDER + 1];
 static uint64_t zone_free[NR_ZONES];
 static uint64_t free_pages;
+static uint64_t claimed_pages; /* the sum of all domains' mm.claimed */
 
 /*
  * Frames below 4 GiB that an allocation for a domain may not take unless it
@@ -183,17 +184,34 @@ static bool take_block(const struct domain *d, unsigned int order, unsigned int 
     return false;
 }
 
-static struct page_info *take_frames(const struct domain *d, unsigned int order, unsigned int bits)
+/* What other domains have claimed is not for d. The VMM itself may have it. */
+static bool claims_allow(const struct domain *d, uint64_t frames)
+{
+    return !d || free_pages + d->mm.claimed >= claimed_pages + frames;
+}
+
+static void use_claim(struct domain *d, uint64_t frames)
+{
+    uint64_t used = d ? MIN(frames, d->mm.claimed) : 0;
+
+    if (used) {
+        d->mm.claimed -= used;
+        claimed_pages -= used;
+    }
+}
+
+static struct page_info *take_frames(struct domain *d, unsigned int order, unsigned int bits)
 {
     unsigned long irq = spin_lock_irqsave(&alloc_lock);
     uint64_t m;
 
-    if (!take_block(d, order, bits, &m)) {
+    if (!claims_allow(d, 1UL << order) || !take_block(d, order, bits, &m)) {
         spin_unlock_irqrestore(&alloc_lock, irq);
         return NULL;
     }
     zone_free[zone_of(m)] -= 1UL << order;
     free_pages -= 1UL << order;
+    use_claim(d, 1UL << order);
     for (uint64_t i = 0; i < 1UL << order; i++) {
         struct page_info *page = mfn_to_page(_mfn(m + i));
 
@@ -227,6 +245,8 @@ int assign_frames(struct domain *d, struct page_info *page, unsigned int order, 
         rc = -EINVAL;
     } else if (!(flags & ALLOC_NO_REFCOUNT) && d->mm.tot_pages + frames > d->mm.max_pages) {
         rc = -E2BIG;
+    } else if (!d->mm.pages.head && !domain_get(d)) {
+        rc = -EINVAL; /* the first frame keeps the domain until the last one is freed */
     } else {
         if (flags & ALLOC_NO_REFCOUNT)
             d->mm.extra_pages += frames;
@@ -265,6 +285,7 @@ void free_frames(struct page_info *page, unsigned int order)
 {
     struct domain *d = page->owner == DOMID_INVALID ? NULL : domain_by_id(page->owner);
     unsigned long irq;
+    bool last = false;
 
     if (d && !(page->count_info & PGC_VMM_SHARED)) {
         spin_lock(&d->mm.page_lock);
@@ -275,11 +296,14 @@ void free_frames(struct page_info *page, unsigned int order)
             else
                 d->mm.tot_pages--;
         }
+        last = !d->mm.pages.head;
         spin_unlock(&d->mm.page_lock);
     }
     irq = spin_lock_irqsave(&alloc_lock);
     free_block(mfn_x(page_to_mfn(page)), order, true);
     spin_unlock_irqrestore(&alloc_lock, irq);
+    if (last)
+        domain_put(d);
 }
 
 void free_frame_range(mfn_t first, uint64_t frames)
@@ -315,6 +339,30 @@ void free_vmm_pages(void *va, unsigned int order)
 {
     if (va)
         free_frames(virt_to_page(va), order);
+}
+
+int claim_frames(struct domain *d, uint64_t frames)
+{
+    uint64_t owned = READ_ONCE(d->mm.tot_pages);
+    unsigned long irq;
+    int rc = 0;
+
+    if (frames && (frames <= owned || frames > d->mm.max_pages || d->dying != DOMAIN_ALIVE))
+        return -EINVAL;
+    irq = spin_lock_irqsave(&alloc_lock);
+    if (!frames) {
+        claimed_pages -= d->mm.claimed;
+        d->mm.claimed = 0;
+    } else if (d->mm.claimed) {
+        rc = -EINVAL;
+    } else if (frames - owned > free_pages - MIN(free_pages, claimed_pages)) {
+        rc = -ENOMEM;
+    } else {
+        d->mm.claimed = frames - owned;
+        claimed_pages += d->mm.claimed;
+    }
+    spin_unlock_irqrestore(&alloc_lock, irq);
+    return rc;
 }
 
 uint64_t free_page_count(void)

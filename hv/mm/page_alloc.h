@@ -36,6 +36,13 @@ void free_vmm_pages(void *va, unsigned int order);
 
 uint64_t free_page_count(void); /* frames */
 
+/*
+ * Sets aside free frames for d, until it has `frames` in all; other allocations
+ * leave them alone. 0 drops the claim. -ENOMEM; -EINVAL: it has one, has that
+ * many already, is dying, or may not have so many.
+ */
+int claim_frames(struct domain *d, uint64_t frames);
+
 /* Small objects: zeroed, 16-byte aligned (page-aligned from 4 KiB on). NULL if out of memory. */
 void *xzalloc_bytes(size_t size);
 void xfree(void *p);

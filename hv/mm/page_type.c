@@ -25,8 +25,8 @@
 #include <base/bug.h>
 #include <base/errno.h>
 #include <domain/domain.h>
-#include <mm/page_alloc.h>
 #include <mm/page_type.h>
+#include <mm/retire.h>
 #include <mm/tlb.h>
 #include <mm/validate.h>
 
@@ -85,9 +85,7 @@ bool get_page_again(struct page_info *page)
 static noinline void free_last(struct page_info *page)
 {
     BUG_ON(page->type_info & (PGT_COUNT_MASK | PGT_PINNED));
-    /* Read-only mappings leave no trace in the type count: the frame's end is a use, too. */
-    page->tlb_stamp = tlb_clock_now();
-    free_frames(page, 0);
+    retire_frame(page);
 }
 
 void put_page(struct page_info *page)
@@ -339,6 +337,20 @@ bool page_clear_pinned(struct page_info *page)
         if (!(x & PGT_PINNED))
             return false;
         seen = cmpxchg(&page->type_info, x, x & ~PGT_PINNED);
+        if (seen == x)
+            return true;
+        x = seen;
+    }
+}
+
+bool page_inherit_partial(struct page_info *page)
+{
+    uint64_t x = READ_ONCE(page->type_info), seen;
+
+    for (;;) {
+        if (!(x & PGT_PARTIAL_OWNED))
+            return false;
+        seen = cmpxchg(&page->type_info, x, x & ~PGT_PARTIAL_OWNED);
         if (seen == x)
             return true;
         x = seen;

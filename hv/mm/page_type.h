@@ -67,7 +67,7 @@ bool get_page(struct page_info *page, const struct domain *d) __must_check;
 bool get_page_owned(struct page_info *page, domid_t owner) __must_check;
 /* Another reference by someone who already holds one; false if the count would overflow. */
 bool get_page_again(struct page_info *page) __must_check;
-/* The last one frees the frame; its type count is 0 then. Takes LOCK_PAGE_ALLOC_DOMAIN. */
+/* The last one frees the frame (mm/retire.h); its type count is 0 then. Takes no lock. */
 void put_page(struct page_info *page);
 
 /*
@@ -101,6 +101,9 @@ bool get_page_type_if_valid(struct page_info *page, uint64_t type) __must_check;
 bool page_set_pinned(struct page_info *page) __must_check;
 /* Takes the pin's reference over from it. False: was not pinned. */
 bool page_clear_pinned(struct page_info *page) __must_check;
+
+/* Takes the references that a preempted validation owns over; false: there is none. For teardown. */
+bool page_inherit_partial(struct page_info *page) __must_check;
 
 /*
  * References that a preempted or failed operation of current has yet to drop.

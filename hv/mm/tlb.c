@@ -1,6 +1,7 @@
 #include <base/atomic.h>
 #include <cpu/insn.h>
 #include <cpu/softirq.h>
+#include <mm/retire.h>
 #include <mm/tlb.h>
 
 /*
@@ -38,6 +39,7 @@ static uint32_t tick(void)
 void tlb_init(void)
 {
     open_softirq(SOFTIRQ_TLB_EPOCH, flush_tlb_local_global);
+    open_softirq(SOFTIRQ_RETIRE, retire_flush);
 }
 
 void load_cr3(uint64_t cr3)

@@ -1,0 +1,133 @@
+/* Giving frames to a domain and taking them back, extent by extent. */
+#include <base/errno.h>
+#include <control/hypercall.h>
+#include <domain/domain.h>
+#include <mm/guest_access.h>
+#include <mm/memory_op.h>
+#include <mm/page_alloc.h>
+#include <mm/page_type.h>
+#include <xen/memory.h>
+
+struct request {
+    struct domain *d;
+    uint64_t list; /* the guest's array of frame numbers, 0 if none */
+    unsigned int order;
+    uint32_t alloc_flags;
+};
+
+static bool increase(const struct request *r, uint64_t i)
+{
+    struct page_info *page = alloc_frames(r->d, r->order, r->alloc_flags);
+    uint64_t mfn;
+
+    if (!page)
+        return false;
+    mfn = mfn_x(page_to_mfn(page));
+    return !r->list || !copy_to_guest_index(r->list, i, &mfn);
+}
+
+static bool populate(const struct request *r, uint64_t i)
+{
+    uint64_t pfn, mfn;
+    struct page_info *page;
+
+    if (copy_from_guest_index(&pfn, r->list, i))
+        return false;
+    page = alloc_frames(r->d, r->order, r->alloc_flags);
+    if (!page)
+        return false;
+    mfn = mfn_x(page_to_mfn(page));
+    for (uint64_t j = 0; j < 1UL << r->order; j++)
+        set_gpfn_from_mfn(_mfn(mfn + j), pfn + j);
+    return !copy_to_guest_index(r->list, i, &mfn);
+}
+
+/* The owner's reference and a pin go; mappings that are left keep the frame until they go, too. */
+static bool remove_frame(struct domain *d, mfn_t mfn)
+{
+    struct page_info *page = get_page_from_mfn(mfn, d);
+
+    if (!page)
+        return false;
+    if (page_clear_pinned(page))
+        release_page_and_type(page);
+    (void)page_release_allocation(page);
+    put_page(page);
+    return true;
+}
+
+static bool decrease(const struct request *r, uint64_t i)
+{
+    uint64_t mfn;
+
+    if (copy_from_guest_index(&mfn, r->list, i))
+        return false;
+    for (uint64_t j = 0; j < 1UL << r->order; j++)
+        if (!remove_frame(r->d, _mfn(mfn + j)))
+            return false;
+    return true;
+}
+
+static bool one_extent(unsigned int op, const struct request *r, uint64_t i)
+{
+    switch (op) {
+    case XENMEM_increase_reservation:
+        return increase(r, i);
+    case XENMEM_populate_physmap:
+        return populate(r, i);
+    default:
+        return decrease(r, i);
+    }
+}
+
+long memory_reservation(unsigned int op, uint64_t arg, uint64_t *start)
+{
+    struct xen_memory_reservation m;
+    struct request r;
+    uint64_t i = *start;
+
+    if (copy_from_guest(&m, arg, sizeof(m)) || m.extent_order > memory_op_max_order() || i >= m.nr_extents ||
+        (m.mem_flags & XENMEMF_populate_on_demand))
+        return (long)i;
+    if (memory_op_domain(m.domid, &r.d))
+        return (long)i;
+    r.list = guest_handle_va(m.extent_start);
+    r.order = m.extent_order;
+    r.alloc_flags = ALLOC_BITS(XENMEMF_get_address_bits(m.mem_flags));
+    for (; i < m.nr_extents; i++) {
+        if ((i != *start && hypercall_preempt_check()) || unlikely(current->mm.nr_pending)) {
+            *start = i;
+            domain_put(r.d);
+            return -ERESTART;
+        }
+        if (!one_extent(op, &r, i))
+            break;
+    }
+    domain_put(r.d);
+    return (long)i;
+}
+
+/*
+ * A claim on memory that is yet to be allocated, so that building a domain fails
+ * at its beginning and not midway: mm.claimed is what the domain may still take
+ * of it, and others find that much less free (page_alloc.c).
+ */
+long memory_claim_pages(uint64_t arg)
+{
+    struct xen_memory_reservation m;
+    struct domain *d;
+    int rc;
+
+    if (copy_from_guest(&m, arg, sizeof(m)))
+        return -EFAULT;
+    if (!current->domain->is_privileged)
+        return -EPERM;
+    if (guest_handle_va(m.extent_start) || m.extent_order || m.mem_flags)
+        return -EINVAL;
+    rc = memory_op_domain(m.domid, &d);
+    if (rc)
+        return rc;
+    rc = claim_frames(d, m.nr_extents);
+    domain_put(d);
+    return rc;
+}
