@@ -14,6 +14,7 @@
 #include <cpu/cpuid_policy.h>
 #include <cpu/desc.h>
 #include <cpu/features.h>
+#include <cpu/cpuid_policy.h>
 #include <cpu/fpu.h>
 #include <cpu/insn.h>
 void smap_patch_init(void);
@@ -141,6 +142,7 @@ void __init boot_start(void)
     cpu_control_init();
     fpu_init();
     fpu_init_cpu();
+    cpuid_policy_init();
     memory_init();
     if (stack_block_create(0))
         panic("too little memory: no stack for the boot CPU");

@@ -6,6 +6,7 @@
 #include <boot/smpboot.h>
 #include <console/printk.h>
 #include <cpu/control.h>
+#include <cpu/fpu.h>
 #include <cpu/desc.h>
 #include <cpu/fpu.h>
 #include <cpu/insn.h>

@@ -48,10 +48,11 @@ struct vcpu;
 /* CR0 without TS; also what a guest reads. */
 #define HOST_CR0 (CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)
 
-/* What a vCPU may choose for itself, as far as the CPU has it. */
+/* What a vCPU may choose for itself; cr4_guest_bits: as far as the CPU has it. */
 #define CR4_GUEST_BITS (CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE)
 
 extern uint64_t host_cr4; /* the VMM's bits; none of CR4_GUEST_BITS */
+extern uint64_t cr4_guest_bits;
 
 /*
  * CR4 as loaded on this CPU. The copy is per CPU because NMI and machine-check

@@ -11,6 +11,7 @@
 
 struct cpu_features host_cpu __ro_after_init;
 uint64_t host_cr4 __ro_after_init;
+uint64_t cr4_guest_bits __ro_after_init;
 bool cpuid_faulting __ro_after_init;
 DEFINE_PER_CPU(uint64_t, loaded_cr4);
 
@@ -204,6 +205,8 @@ void __init cpu_features_init(void)
         clear_feature(f, X86_FEATURE_FSGSBASE);
     if (!opt_xsave || !has(f, X86_FEATURE_XSAVE))
         clear_xsave(f);
+    cr4_guest_bits = CR4_TSD | CR4_DE | (cpu_has(FSGSBASE) ? CR4_FSGSBASE : 0) |
+                     (cpu_has(XSAVE) ? CR4_OSXSAVE : 0);
     host_cr4 = CR4_PAE | CR4_MCE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
     if (cpu_has(SMEP))
         host_cr4 |= CR4_SMEP;
@@ -244,7 +247,7 @@ void cpu_load_cr4(uint64_t cr4)
 
 uint64_t vcpu_cr4(const struct vcpu *v)
 {
-    return host_cr4 | (v->pv.cr4_guest & CR4_GUEST_BITS);
+    return host_cr4 | (v->pv.cr4_guest & cr4_guest_bits);
 }
 
 void cpu_control_init(void)

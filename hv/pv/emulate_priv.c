@@ -163,7 +163,7 @@ static enum outcome mov_from_cr(struct context *c)
         *reg = mfn_x(page_to_mfn(v->pv.kernel_table)) << PAGE_SHIFT;
         return EMULATED;
     case 4:
-        *reg = CR4_VISIBLE | (v->pv.cr4_guest & CR4_GUEST_BITS);
+        *reg = CR4_VISIBLE | (v->pv.cr4_guest & cr4_guest_bits);
         return EMULATED;
     default:
         return REFUSED;
@@ -172,13 +172,7 @@ static enum outcome mov_from_cr(struct context *c)
 
 static void write_guest_cr4(struct vcpu *v, uint64_t value)
 {
-    uint64_t allowed = CR4_TSD | CR4_DE;
-
-    if (pv_guest_has(v, X86_FEATURE_FSGSBASE))
-        allowed |= CR4_FSGSBASE;
-    if (pv_guest_has(v, X86_FEATURE_XSAVE))
-        allowed |= CR4_OSXSAVE;
-    v->pv.cr4_guest = value & allowed; /* other changes are ignored */
+    v->pv.cr4_guest = value & cr4_guest_bits; /* other changes are ignored */
     fpu_cr4_changed(v);
 }
 
