@@ -13,12 +13,14 @@
 #include <cpu/fpu.h>
 #include <cpu/msr_policy.h>
 #include <domain/domain.h>
+#include <lib/string.h>
 #include <mm/page.h>
 #include <time/time.h>
 #include <xen/arch-x86/cpuid.h>
 
 #define MAX_BASIC_LEAF    0xdu
 #define MAX_EXTENDED_LEAF 0x80000021u
+#define PV_LINEAR_BITS    48u /* four levels of page tables */
 #define XEN_VERSION_WORD  (4u << 16 | 17)
 #define TIME_RDTSCP       4u /* XEN_CPUID_LEAF(3), EAX: RDTSCP is available */
 #define TIME_TSC_RELIABLE 2u
@@ -98,6 +100,7 @@ static const uint16_t pv_features[] __initconst = {
     X86_FEATURE_ADX,
     X86_FEATURE_AVX512_IFMA,
     X86_FEATURE_CLFLUSHOPT,
+    X86_FEATURE_CLWB,
     X86_FEATURE_AVX512PF,
     X86_FEATURE_AVX512ER,
     X86_FEATURE_AVX512CD,
@@ -198,6 +201,7 @@ static uint32_t bit_of(uint32_t feature)
 
 void __init cpuid_policy_init(void)
 {
+    memset(pv_words, 0, sizeof(pv_words));
     for (unsigned int i = 0; i < ARRAY_SIZE(pv_features); i++)
         pv_words[pv_features[i] / 32] |= host_cpu.words[pv_features[i] / 32] & bit_of(pv_features[i]);
     for (unsigned int i = 0; i < ARRAY_SIZE(vector_features); i++)
@@ -354,7 +358,7 @@ static void extended_leaf(const struct vcpu *v, uint32_t leaf, struct cpuid_regs
         out->d = word(v, 7);
         break;
     case 0x80000008:
-        *out = (struct cpuid_regs){host.a & 0xffff, word(v, 8), 0, 0};
+        *out = (struct cpuid_regs){(host.a & 0xff) | PV_LINEAR_BITS << 8, word(v, 8), 0, 0};
         break;
     case 0x80000021:
         *out = (struct cpuid_regs){word(v, 11), 0, word(v, 18), 0};

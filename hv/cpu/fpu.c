@@ -64,6 +64,14 @@ static uint32_t mxcsr_mask __ro_after_init = MXCSR_MASK_DEFAULT;
 /* AMD before RSTR_FP_ERR_PTRS: FXRSTOR leaves the error pointers of the last owner (APM vol 2, 11.4.4). */
 static bool pointers_leak __ro_after_init;
 
+/* For the boot CPU's probe and for each CPU that starts. */
+static void fpu_reset(void)
+{
+#ifndef HOSPES_UNIT_TEST
+    __asm__ __volatile__("clts; fninit");
+#endif
+}
+
 static void load_xcr0(uint64_t v)
 {
     if (this_cpu(loaded_xcr0) == v)
@@ -86,22 +94,27 @@ static void load_ts(bool ts)
 void __init fpu_init(void)
 {
     static struct fxsave probe __aligned(16) __initdata;
+    uint64_t components;
 
-    __asm__ __volatile__("clts; fninit; fxsave64 %0" : "+m"(probe));
+    fpu_reset();
+    __asm__ __volatile__("fxsave64 %0" : "+m"(probe));
+    xcr0_mask = XCR0_X87 | XCR0_SSE;
     if (probe.mxcsr_mask)
         mxcsr_mask = probe.mxcsr_mask;
     pointers_leak = host_cpu.vendor == VENDOR_AMD && !cpu_has(RSTR_FP_ERR_PTRS);
     if (!cpu_has(XSAVE))
         return;
-    xcr0_mask |= cpuid_count(0xd, 0).a & (XCR0_AVX | XCR0_AVX512);
-    if (!(xcr0_mask & XCR0_AVX) || (xcr0_mask & XCR0_AVX512) != XCR0_AVX512)
-        xcr0_mask &= ~XCR0_AVX512;
+    components = cpuid_count(0xd, 0).a;
+    if (cpu_has(AVX))
+        xcr0_mask |= components & XCR0_AVX;
+    if ((xcr0_mask & XCR0_AVX) && cpu_has(AVX512F) && (components & XCR0_AVX512) == XCR0_AVX512)
+        xcr0_mask |= XCR0_AVX512;
     area_size = fpu_xsave_size(xcr0_mask);
 }
 
 void fpu_init_cpu(void)
 {
-    __asm__ __volatile__("clts; fninit");
+    fpu_reset();
     this_cpu(ts_set) = false;
     this_cpu(owner) = NULL;
     if (!cpu_has(XSAVE))
