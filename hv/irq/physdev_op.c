@@ -57,6 +57,12 @@ static int op_eoi_gmfn_v2(union physdev_arg *arg)
     return pirq_set_eoi_map(current->domain, _mfn(arg->eoi_gmfn.gmfn), false);
 }
 
+/* Obsolete (see the header), but not refused. */
+static int op_unmask_notify(union physdev_arg *arg)
+{
+    return 0;
+}
+
 static int op_status(union physdev_arg *arg)
 {
     return pirq_status(current->domain, arg->status.irq, &arg->status.flags);
@@ -89,14 +95,17 @@ static int op_apic_write(union physdev_arg *arg)
     return ioapic_guest_write(_paddr(arg->apic.apic_physbase), arg->apic.reg, arg->apic.value);
 }
 
-/* The vector is of no use to the guest; old kernels want one before they bind a GSI. */
+/*
+ * Old kernels want a vector before they bind a GSI. It is of no use to the guest, and Xen refuses no number,
+ * so kernels take any failure as fatal to the interrupt.
+ */
 static int op_alloc_irq_vector(union physdev_arg *arg)
 {
-    int pirq = pirq_map_gsi(current->domain, arg->irq.irq, (int)arg->irq.irq);
+    uint32_t gsi = arg->irq.irq;
 
-    if (arg->irq.irq >= nr_gsis || (pirq < 0 && pirq != -EEXIST))
-        return -EINVAL;
-    arg->irq.vector = irq_desc_get(arg->irq.irq)->vector;
+    arg->irq.vector = 0;
+    if (gsi < nr_gsis && pirq_map_gsi(current->domain, gsi, (int)gsi) == (int)gsi)
+        arg->irq.vector = irq_desc_get(gsi)->vector;
     return 0;
 }
 
@@ -188,11 +197,7 @@ static int op_setup_gsi(union physdev_arg *arg)
 
 static int op_get_free_pirq(union physdev_arg *arg)
 {
-    int pirq;
-
-    if (arg->free_pirq.type != MAP_PIRQ_TYPE_GSI && arg->free_pirq.type != MAP_PIRQ_TYPE_MSI)
-        return -EINVAL;
-    pirq = pirq_reserve(current->domain, arg->free_pirq.type == MAP_PIRQ_TYPE_GSI);
+    int pirq = pirq_reserve(current->domain, arg->free_pirq.type == MAP_PIRQ_TYPE_GSI);
     if (pirq < 0)
         return pirq;
     arg->free_pirq.pirq = (uint32_t)pirq;
@@ -276,6 +281,7 @@ static int op_dbgp(union physdev_arg *arg)
     }
 
 static const struct physdev_row rows[] = {
+    [PHYSDEVOP_IRQ_UNMASK_NOTIFY] = {op_unmask_notify, 0, ANYONE, IN},
     [PHYSDEVOP_irq_status_query] = ROW(op_status, status, ANYONE, INOUT),
     [PHYSDEVOP_set_iopl] = ROW(op_set_iopl, set_iopl, ANYONE, IN),
     [PHYSDEVOP_set_iobitmap] = ROW(op_set_iobitmap, set_iobitmap, ANYONE, IN),
@@ -312,7 +318,7 @@ static long do_physdev_op(uint64_t cmd, uint64_t arg_va)
         return -ENOSYS;
     if (row->privileged && !current->domain->is_privileged)
         return -EPERM;
-    if (copy_from_guest(&arg, arg_va, row->size))
+    if (row->size && copy_from_guest(&arg, arg_va, row->size))
         return -EFAULT;
     rc = row->fn(&arg);
     if (rc == 0 && row->copy_back && copy_to_guest(arg_va, &arg, row->size))
@@ -333,6 +339,7 @@ long hc_physdev_op_compat(struct hypercall_args *args)
     if (copy_from_guest(&cmd, args->a[0], sizeof(cmd)))
         return -EFAULT;
     switch (cmd) {
+    case PHYSDEVOP_IRQ_UNMASK_NOTIFY:
     case PHYSDEVOP_irq_status_query:
     case PHYSDEVOP_set_iopl:
     case PHYSDEVOP_set_iobitmap:
