@@ -73,7 +73,11 @@ trap_common:
     jae     2f
     call    handle_exception
     jmp     exit_to_guest
-2:  call    do_irq
+2:  cmpl    $0x80, REGS_entry_vector(%rsp) /* the old system call: no interrupt of ours has its vector */
+    je      4f
+    call    do_irq
+    jmp     exit_to_guest
+4:  call    handle_exception
     jmp     exit_to_guest
 
 1:  cmpl    $0x20, REGS_entry_vector(%rsp)

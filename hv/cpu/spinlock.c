@@ -14,7 +14,7 @@
  * what it interrupted held none that handlers take, since those are only ever
  * held with interrupts off.
  */
-#define MAX_HELD 12
+#define MAX_HELD 32 /* a change of grant version holds every stripe at once */
 static DEFINE_PER_CPU(spinlock_t *, held[MAX_HELD]);
 static DEFINE_PER_CPU(uint32_t, held_depth[MAX_HELD]); /* irq_depth at which each was taken */
 static DEFINE_PER_CPU(uint32_t, nr_held);

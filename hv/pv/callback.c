@@ -2,6 +2,7 @@
 #include <pv/callback.h>
 #include <base/errno.h>
 #include <control/hypercall.h>
+#include <cpu/traps.h>
 #include <domain/domain.h>
 #include <lib/string.h>
 #include <mm/guest_access.h>
@@ -57,6 +58,15 @@ static void set_callback(struct pv_callback *cb, uint64_t address, bool mask_eve
     cb->mask_events = mask_events;
 }
 
+/* The NMI's callback is entry 2 of the trap table: the two interfaces set the same handler. */
+static void set_nmi_handler(struct vcpu *v, uint64_t address)
+{
+    struct trap_info t = {.vector = TRAP_NMI, .cs = FLAT_KERNEL_CS64, .address = address};
+
+    TI_SET_IF(&t, 1);
+    pv_set_trap(v, &t);
+}
+
 static struct pv_callback *callback_of_type(struct vcpu *v, uint16_t type)
 {
     switch (type) {
@@ -70,8 +80,6 @@ static struct pv_callback *callback_of_type(struct vcpu *v, uint16_t type)
         return &v->pv.syscall32;
     case CALLBACKTYPE_sysenter:
         return &v->pv.sysenter;
-    case CALLBACKTYPE_nmi:
-        return &v->pv.nmi;
     default:
         return NULL;
     }
@@ -83,12 +91,15 @@ static long callback_register(struct vcpu *v, const struct callback_register *re
 
     if (!is_canonical(reg->address))
         return -EINVAL;
+    if (reg->type == CALLBACKTYPE_nmi) {
+        set_nmi_handler(v, reg->address);
+        return 0;
+    }
     cb = callback_of_type(v, reg->type);
     if (!cb)
         return -ENOSYS;
-    /* Event and NMI callbacks mask events in any case. */
-    set_callback(cb, reg->address,
-                 (reg->flags & CALLBACKF_mask_events) || cb == &v->pv.event || cb == &v->pv.nmi);
+    /* The event callback masks events in any case, and so does the NMI's. */
+    set_callback(cb, reg->address, (reg->flags & CALLBACKF_mask_events) || cb == &v->pv.event);
     if (cb == &v->pv.syscall32)
         v->pv.syscall32_disables_events = cb->mask_events;
     if (cb == &v->pv.sysenter)
@@ -98,14 +109,11 @@ static long callback_register(struct vcpu *v, const struct callback_register *re
 
 static long callback_unregister(struct vcpu *v, const struct callback_unregister *un)
 {
-    struct pv_callback *cb = callback_of_type(v, un->type);
-
-    if (!cb)
-        return -ENOSYS;
-    if (cb != &v->pv.nmi)
-        return -EINVAL;
-    set_callback(cb, 0, false);
-    return 0;
+    if (un->type == CALLBACKTYPE_nmi) {
+        set_nmi_handler(v, 0);
+        return 0;
+    }
+    return callback_of_type(v, un->type) ? -EINVAL : -ENOSYS;
 }
 
 /* args: CALLBACKOP_*, argument. */
@@ -165,7 +173,7 @@ long hc_nmi_op(struct hypercall_args *args)
         reg.address = cb.handler_address;
         return callback_register(current, &reg);
     case XENNMI_unregister_callback:
-        set_callback(&current->pv.nmi, 0, false);
+        set_nmi_handler(current, 0);
         return 0;
     default:
         return -ENOSYS;

@@ -32,7 +32,7 @@ struct pv_vcpu {
     bool kernel_mode;      /* guest-kernel tables and GS base are loaded */
     bool syscall32_disables_events, sysenter_disables_events;
 
-    struct pv_callback event, failsafe, syscall, syscall32, sysenter, nmi;
+    struct pv_callback event, failsafe, syscall, syscall32, sysenter;
     uint16_t sysenter_cs;
 
     uint64_t fs_base;        /* saved while not running */

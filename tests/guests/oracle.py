@@ -36,7 +36,7 @@ def differences(name, lines):
     """Texts of what differs between the lines a guest printed and the recorded ones."""
     recorded, allowed, _ = load(name)
     found, expected = {}, {}
-    problems = []
+    problems, missing = [], []
     for line in lines:
         if key(line) in found:
             problems.append(f"printed twice: {line}")
@@ -48,7 +48,12 @@ def differences(name, lines):
             continue
         if seen is not None and (seen in allowed or key(line) + ": *" in allowed):
             continue
-        problems.append(f"expected {line}\n     got {seen if seen else 'nothing'}")
+        if seen is None:
+            missing.append(line)
+        else:
+            problems.append(f"expected {line}\n     got {seen}")
+    if missing:
+        problems.append(f"not printed: {len(missing)} lines, first {missing[0]}")
     problems += [f"not in the record: {l}" for l in lines if key(l) not in expected]
     return problems
 
