@@ -12,6 +12,7 @@ BUILD ?= build
 include hv/build.mk
 -include host/host.mk
 -include tests/unit.mk
+-include tests/fuzz.mk
 -include tests/guests.mk
 -include tests/system.mk
 

@@ -26,6 +26,7 @@ static void call_function_interrupt(struct cpu_user_regs *regs)
 {
     unsigned int cpu = smp_processor_id();
 
+    apic_eoi();
     if (!cpumask_test(&call.todo, cpu))
         return;
     call.fn(call.arg);
@@ -35,6 +36,7 @@ static void call_function_interrupt(struct cpu_user_regs *regs)
 static void event_check_interrupt(struct cpu_user_regs *regs)
 {
     /* Softirqs are looked at on the way out. */
+    apic_eoi();
 }
 
 void smp_ipi_init(void)

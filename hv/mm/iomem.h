@@ -19,6 +19,13 @@ void iomem_deny(mfn_t first, uint64_t nr);
 /* Whether the frame is the VMM's own device memory. Any context. */
 bool iomem_denied(mfn_t mfn);
 
+/*
+ * Frames that the VMM uses and everybody else may only read: a mapping that asks for
+ * more becomes read-only, and writes are dropped. Same rules as iomem_deny().
+ */
+void iomem_set_read_only(mfn_t first, uint64_t nr);
+bool iomem_read_only(mfn_t mfn);
+
 /* Whether d may map the frame, given that it is not RAM. Any context. */
 bool iomem_access_ok(const struct domain *d, mfn_t mfn);
 

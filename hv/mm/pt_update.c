@@ -137,7 +137,7 @@ static __always_inline int update_l1(const struct pt_context *c, pte_t *slot, pt
                 return change_write_right(c, slot, old, new, mode);
             return likely(write_entry(slot, old, new, mode)) ? 0 : -EAGAIN;
         }
-        rc = l1e_get(new, c->owner, c->fd);
+        rc = l1e_get(&new, c->owner, c->fd);
         if (unlikely(rc))
             return rc;
     }

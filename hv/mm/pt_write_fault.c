@@ -6,6 +6,7 @@
 #include <domain/domain.h>
 #include <lib/string.h>
 #include <mm/guest_access.h>
+#include <mm/iomem.h>
 #include <mm/pt_update.h>
 #include <mm/pt_write.h>
 #include <pv/pv.h>
@@ -71,6 +72,19 @@ static bool apply(const struct pt_context *c, pte_t *slot, unsigned int offset, 
     }
 }
 
+/* A write to device memory that the VMM shares read-only (the HPET) has no effect. */
+static bool drop_device_write(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs)
+{
+    pte_t mapping = read_l1_entry(v, va);
+    struct pt_write w;
+
+    if (!(mapping & PTE_P) || mfn_valid(pte_mfn(mapping)) || !iomem_read_only(pte_mfn(mapping)) || !fetch(regs, &w) ||
+        w.repeat)
+        return false;
+    regs->rip += w.length;
+    return true;
+}
+
 bool pv_emulate_pt_write(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs)
 {
     struct page_info *table;
@@ -83,7 +97,7 @@ bool pv_emulate_pt_write(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs
     /* Before the guest's memory is read, as that may be slow: is it a page table at all? */
     table = lock_mapped_table(v, va);
     if (likely(!table))
-        return false;
+        return drop_device_write(v, va, regs);
     unlock_table(table);
     if (!fetch(regs, &w) || (va & (w.size - 1U)) || (w.repeat && !regs->rcx))
         return false;

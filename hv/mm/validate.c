@@ -18,8 +18,10 @@ int nonpresent_pte_check(pte_t e)
 }
 
 /* Device memory, holes: anything that has no page_info. */
-static noinline int device_get(mfn_t mfn, const struct domain *d, domid_t fd)
+static noinline int device_get(pte_t *e, const struct domain *d, domid_t fd)
 {
+    mfn_t mfn = pte_mfn(*e);
+
     if (mfn_x(mfn) >> (host_cpu.phys_bits - PAGE_SHIFT)) /* would fault as reserved bits */
         return -EPERM;
     if (!iomem_access_ok(d, mfn))
@@ -30,6 +32,8 @@ static noinline int device_get(mfn_t mfn, const struct domain *d, domid_t fd)
         if (!foreign || !iomem_access_ok(foreign, mfn))
             return -EPERM;
     }
+    if (iomem_read_only(mfn))
+        *e &= ~PTE_RW;
     return 0;
 }
 
@@ -47,13 +51,14 @@ static bool cacheability_ok(pte_t e, const struct domain *d)
     return likely(!(e & PTE_CACHE)) || d->is_hardware;
 }
 
-int l1e_get(pte_t e, const struct domain *d, domid_t fd)
+int l1e_get(pte_t *entry, const struct domain *d, domid_t fd)
 {
+    pte_t e = *entry;
     mfn_t mfn = pte_mfn(e);
     struct page_info *page;
 
     if (unlikely(!mfn_valid(mfn)))
-        return device_get(mfn, d, fd);
+        return device_get(entry, d, fd);
     page = mfn_to_page(mfn);
     if (unlikely(!cacheability_ok(e, d)))
         return -EPERM;
@@ -85,7 +90,7 @@ int l1e_get_write(pte_t e, domid_t fd)
     struct page_info *page;
 
     if (unlikely(!mfn_valid(pte_mfn(e))))
-        return 0;
+        return iomem_read_only(pte_mfn(e)) ? -EPERM : 0;
     page = mfn_to_page(pte_mfn(e));
     /* A frame that was mapped read-only by another right (a grant) does not become writable this way. */
     if (unlikely(page->owner != fd))
@@ -214,11 +219,12 @@ static int validate_l1(struct page_info *page, const struct domain *d)
         if (!(e & PTE_P))
             rc = e ? nonpresent_pte_check(e) : 0;
         else
-            rc = l1e_get(e, d, owner);
+            rc = l1e_get(&e, d, owner);
         if (unlikely(rc))
             break;
-        if (guest_pte(e, 1) != e)
-            l1[i] = guest_pte(e, 1);
+        e = guest_pte(e, 1);
+        if (e != l1[i])
+            l1[i] = e;
     }
     if (likely(!rc))
         return 0;

@@ -50,9 +50,10 @@ int nonpresent_pte_check(pte_t e) __must_check;
  * The references of a present level-1 entry in a table of d; the frame must
  * belong to domain `fd` (an ordinary domain's number, DOMID_IO: only device
  * memory, DOMID_XEN). 0, -EPERM (device memory that is not d's), -EBUSY (not
- * fd's frame, or in use as something that must not be written).
+ * fd's frame, or in use as something that must not be written). Takes the right
+ * to write out of an entry for device memory that may only be read.
  */
-int l1e_get(pte_t e, const struct domain *d, domid_t fd) __must_check;
+int l1e_get(pte_t *e, const struct domain *d, domid_t fd) __must_check;
 /* Drops them; nothing for a non-present one. */
 void l1e_put(pte_t e);
 /* A mapped entry that becomes writable: the type reference that is new. -EBUSY. */

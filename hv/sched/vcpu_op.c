@@ -26,12 +26,17 @@ static bool is_down(const struct vcpu *v)
 
 static long initialise_locked(struct vcpu *v, const struct vcpu_guest_context *c)
 {
+    long rc;
+
     /* Those beyond XEN_LEGACY_MAX_VCPUS first need a place for their vcpu_info. */
     if (v->vcpu_info == &dummy_vcpu_info)
         return -EINVAL;
     if (v->is_initialised)
         return -EEXIST;
-    return pv_set_context(v, c);
+    rc = pv_set_context(v, c);
+    if (!rc)
+        v->vcpu_info->evtchn_upcall_mask = 1;
+    return rc;
 }
 
 static long op_initialise(struct vcpu *v, uint64_t arg)
@@ -155,8 +160,7 @@ static long op_set_singleshot(struct vcpu *v, uint64_t arg)
         return -EFAULT;
     if (set.timeout_abs_ns > INT64_MAX)
         set.timeout_abs_ns = INT64_MAX;
-    if ((set.flags & VCPU_SSHOTTMR_future) && (s_time_t)set.timeout_abs_ns < now())
-        return -ETIME;
+    /* VCPU_SSHOTTMR_future asks for an error if that has passed; like Xen, the timer just fires then. */
     vcpu_set_singleshot(v, (s_time_t)set.timeout_abs_ns);
     return 0;
 }
@@ -216,7 +220,7 @@ static long op_register_info(struct vcpu *v, uint64_t arg)
     if (copy_from_guest(&r, arg, sizeof(r)))
         return -EFAULT;
     if (r.offset > PAGE_SIZE - sizeof(vcpu_info_t))
-        return -EINVAL;
+        return -ENXIO;
     spin_lock(&v->domain->lock);
     rc = register_info_locked(v, &r);
     spin_unlock(&v->domain->lock);
@@ -232,16 +236,21 @@ static long op_send_nmi(struct vcpu *v, uint64_t arg)
     return 0;
 }
 
-/* Only where it means something: a vCPU of the hardware domain that runs on one CPU for ever. */
+/* Only where it means something: for a vCPU of the hardware domain that can run on one CPU only. */
 static long op_get_physid(struct vcpu *v, uint64_t arg)
 {
-    uint32_t cpu = cpumask_next(&v->sched.hard_affinity, 0);
+    uint32_t cpu, allowed = 0, nr = 0;
     struct vcpu_get_physid id;
 
-    if (!v->domain->is_hardware || cpu >= nr_cpus ||
-        cpumask_next(&v->sched.hard_affinity, cpu + 1) != MAX_CPUS)
+    for_each_online_cpu (cpu) {
+        if (!cpumask_test(&v->sched.hard_affinity, cpu))
+            continue;
+        allowed = cpu;
+        nr++;
+    }
+    if (!v->domain->is_hardware || nr != 1)
         return -EINVAL;
-    id.phys_id = cpu_to_apicid[cpu] | (uint64_t)cpu_to_acpiid[cpu] << 32;
+    id.phys_id = cpu_to_apicid[allowed] | (uint64_t)cpu_to_acpiid[allowed] << 32;
     return copy_to_guest(arg, &id, sizeof(id));
 }
 

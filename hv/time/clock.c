@@ -168,6 +168,8 @@ void __init time_init(void)
     wallclock_init();
     vcpu_time_init();
     start_adjusting();
+    /* A stamp other than zero: to a guest, zero means a record that nobody has filled yet. */
+    clock_change(hz, 0);
 }
 
 void time_sync_cpu(uint32_t cpu)

@@ -50,7 +50,7 @@ static bool __init hpet_start(void)
         vunmap_range(hpet_base, HPET_LENGTH);
         return false;
     }
-    iomem_deny(paddr_to_mfn(_paddr(acpi_hpet.address)), 1);
+    iomem_set_read_only(paddr_to_mfn(_paddr(acpi_hpet.address)), 1);
     mmio_write32(hpet_base + HPET_CONFIGURATION, mmio_read32(hpet_base + HPET_CONFIGURATION) | HPET_ENABLE);
     timer = (struct platform_timer){
         .name = "HPET", .hz = FS_PER_S / period, .mask = UINT32_MAX, .read = hpet_read, .long_term = true};

@@ -190,6 +190,8 @@ int time_init_vcpu(struct vcpu *v)
     timer_init(&v->time.periodic, periodic_expired, v, v->processor);
     timer_init(&v->time.singleshot, singleshot_expired, v, v->processor);
     timer_init(&v->time.poll, poll_expired, v, v->processor);
+    /* What Xen starts with, and guests that want none stop. */
+    v->time.periodic_period = MILLISECS(10);
     time_update_vcpu(v);
     return 0;
 }
