@@ -8,6 +8,7 @@
 #include <console/printk.h>
 #include <console/ring.h>
 #include <console/uart.h>
+#include <pv/ioport.h>
 #include <cpu/softirq.h>
 #include <event/evtchn.h>
 #include <irq/irq.h>
@@ -422,6 +423,7 @@ void console_init_late(void)
     console_release(flags);
     if (!console_uart)
         return;
+    ioport_deny(console_uart->config.io_base, console_uart->config.io_base + 7);
 
     interrupt = take_interrupt(console_uart);
     if (interrupt) {

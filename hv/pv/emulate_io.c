@@ -8,6 +8,8 @@
 #include <pv/iopl.h>
 #include <pv/pv.h>
 
+#define PORT_PIT_CHANNEL0  0x40
+#define PORT_PIT_CHANNEL1  0x41
 #define PORT_PIT_CHANNEL2  0x42
 #define PORT_PIT_COMMAND   0x43
 #define PORT_SPEAKER       0x61
@@ -124,6 +126,10 @@ static bool special_read(struct vcpu *v, uint16_t port, unsigned int bytes, uint
     case PORT_SPEAKER:
         *value = inb(port);
         return true;
+    case PORT_PIT_CHANNEL0:
+    case PORT_PIT_CHANNEL1:
+        *value = 0xff;
+        return true;
     case PORT_PIT_COMMAND:
         *value = 0;
         return true;
@@ -151,6 +157,9 @@ static bool special_write(struct vcpu *v, uint16_t port, unsigned int bytes, uin
     case PORT_PIT_CHANNEL2:
     case PORT_SPEAKER:
         outb(port, (uint8_t)value);
+        return true;
+    case PORT_PIT_CHANNEL0:
+    case PORT_PIT_CHANNEL1:
         return true;
     case PORT_PIT_COMMAND:
         if (pit_command_ok((uint8_t)value))

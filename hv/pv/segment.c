@@ -45,7 +45,9 @@ static void set_user_gs_selector(struct vcpu *v, uint16_t selector)
 {
     uint64_t kernel_base = read_gs_base();
 
-    if (!load_gs(selector | 3) && selector > 3)
+    if (selector & ~3)
+        selector |= 3;
+    if (!load_gs(selector))
         selector = 0;
     /* Whether a null selector clears the base differs between vendors (NSCB). */
     v->pv.gs_base_user = (selector & ~3) ? read_gs_base() : 0;

@@ -1,0 +1,91 @@
+/*
+ * Model-specific registers as a PV dom0 of Debian's Xen 4.17 sees them under QEMU 7.2, for 0-4ff, 560-5bf,
+ * 600-dff, 40000000-4000000f, c0000080-c000010f, c0010000-c00102ff and c0011000-c001103f; where nothing is
+ * said, RDMSR and WRMSR of 0 get a #GP. Consecutive registers that answer alike are one row.
+ */
+#ifndef MSR_RECORDED_H
+#define MSR_RECORDED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct msr_row {
+    uint32_t first, last;
+    bool readable;
+    uint64_t value;
+    bool write_same, write_flipped; /* WRMSR of the value, and of it with bit 0 changed; unreadable: of 0 */
+};
+
+static const struct msr_row msr_amd[] = {
+    {0x0, 0x1, true, 0x0, false, false},
+    {0x1b, 0x1b, true, 0xfee00900, false, false},
+    {0x8b, 0x8b, true, 0x1000065, false, false},
+    {0xce, 0xce, true, 0x0, false, false},
+    {0xe7, 0xe8, false, 0x0, true, true},
+    {0x140, 0x140, true, 0x0, true, false},
+    {0x179, 0x179, true, 0x2, true, true},
+    {0x17a, 0x17b, true, 0x0, true, true},
+    {0x1a0, 0x1a0, true, 0x801801, true, true},
+    {0x277, 0x277, true, 0x50100070406, false, false},
+    {0x280, 0x29f, true, 0x0, true, true},
+    {0x345, 0x345, true, 0x0, false, false},
+    {0x400, 0x400, true, 0xffffffffffffffff, true, true},
+    {0x401, 0x403, true, 0x0, true, false},
+    {0x404, 0x404, true, 0xffffffffffffffff, true, true},
+    {0x405, 0x407, true, 0x0, true, false},
+    {0x408, 0x47f, true, 0x0, true, true},
+    {0xc0000080, 0xc0000080, true, 0xd01, true, false},
+    {0xc0000100, 0xc0000101, true, 0x0, true, false},
+    {0xc0000102, 0xc0000103, true, 0x0, true, true},
+    {0xc0010000, 0xc0010007, true, 0x0, true, true},
+    {0xc0010010, 0xc0010010, true, 0x0, false, false},
+    {0xc0010015, 0xc0010015, true, 0x0, true, true},
+    {0xc0010016, 0xc001001a, true, 0x0, false, false},
+    {0xc001001d, 0xc001001d, true, 0x0, false, false},
+    {0xc001001f, 0xc001001f, true, 0x0, true, true},
+    {0xc0010041, 0xc0010042, true, 0x0, true, true},
+    {0xc0010061, 0xc001006b, true, 0x0, true, true},
+    {0xc0010112, 0xc0010113, true, 0x0, false, false},
+    {0xc0010200, 0xc001020b, true, 0x0, true, true},
+    {0xc0011029, 0xc0011029, true, 0x2, true, true},
+    {0x40000000, 0x40000000, true, 0x0, false, false},
+};
+
+static const struct msr_row msr_intel[] = {
+    {0x0, 0x1, true, 0x0, false, false},
+    {0x17, 0x17, true, 0x0, false, false},
+    {0x1b, 0x1b, true, 0xfee00900, false, false},
+    {0x3a, 0x3a, true, 0x1, false, false},
+    {0x8b, 0x8b, true, 0x100000000, false, false},
+    {0xc1, 0xc8, true, 0x0, true, true},
+    {0xce, 0xce, true, 0x0, false, false},
+    {0xe7, 0xe8, false, 0x0, true, true},
+    {0x10a, 0x10a, true, 0x4, false, false},
+    {0x140, 0x140, true, 0x0, true, false},
+    {0x179, 0x179, true, 0x1000c02, true, true},
+    {0x17a, 0x17b, true, 0x0, true, true},
+    {0x186, 0x189, true, 0x0, true, true},
+    {0x198, 0x198, true, 0x0, false, false},
+    {0x199, 0x199, true, 0x0, true, true},
+    {0x19a, 0x19a, false, 0x0, true, true},
+    {0x19c, 0x19c, true, 0x0, false, false},
+    {0x1a0, 0x1a0, true, 0x801801, true, true},
+    {0x1b0, 0x1b0, false, 0x0, true, true},
+    {0x277, 0x277, true, 0x50100070406, false, false},
+    {0x280, 0x29f, true, 0x0, true, true},
+    {0x309, 0x30b, true, 0x0, true, true},
+    {0x345, 0x345, true, 0x0, false, false},
+    {0x38d, 0x390, true, 0x0, true, true},
+    {0x400, 0x400, true, 0xffffffffffffffff, true, true},
+    {0x401, 0x403, true, 0x0, true, false},
+    {0x404, 0x404, true, 0xffffffffffffffff, true, true},
+    {0x405, 0x407, true, 0x0, true, false},
+    {0x408, 0x47f, true, 0x0, true, true},
+    {0xc0000080, 0xc0000080, true, 0xd01, true, false},
+    {0xc0000100, 0xc0000101, true, 0x0, true, false},
+    {0xc0000102, 0xc0000103, true, 0x0, true, true},
+    {0xc001001f, 0xc001001f, true, 0x0, true, true},
+    {0x40000000, 0x40000000, true, 0x0, false, false},
+};
+
+#endif
