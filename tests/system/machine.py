@@ -77,7 +77,7 @@ class Machine:
             subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(disk),
                             str(self.overlay)], check=True)
             environment.update(DISK=str(self.overlay), DISK_FORMAT="qcow2")
-        self.log_file = open(self.log_path, "w", encoding="utf-8")
+        self.log_file = open(self.log_path, "w", encoding="utf-8", newline="")
         self.process = pexpect.spawn(
             str(ROOT / "host/run-qemu"), (["-no-reboot"] if no_reboot else []) + list(options),
             env=environment, cwd=str(ROOT), encoding="utf-8", codec_errors="replace", timeout=None,
@@ -113,7 +113,7 @@ class Machine:
         """All that was said so far, without colours and carriage returns."""
         if not self.log_file.closed:
             self.log_file.flush()
-        return ESCAPES.sub("", self.log_path.read_text(encoding="utf-8", errors="replace"))
+        return ESCAPES.sub("", self.log_path.read_bytes().decode("utf-8", errors="replace"))
 
     def vmm_lines(self):
         return [line for line in self.log().splitlines() if VMM_LINE.search(line)]
