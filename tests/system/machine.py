@@ -7,6 +7,7 @@ hopeless wait, not to judge speed, and are multiplied by SYSTEM_SLOWNESS on slow
 import os
 import re
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 
@@ -39,6 +40,15 @@ KERNEL_COMPLAINT = re.compile(
 
 class Failure(AssertionError):
     """What was seen is not what should be."""
+
+
+def programs_disk():
+    """An image for a disk: tests/system/programs as an archive; "tar xf /dev/vdb" unpacks it."""
+    path = LOGS / "programs.tar"
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as archive:
+        archive.add(ROOT / "tests/system/programs", arcname=".")
+    return path
 
 
 class Machine:
@@ -163,10 +173,11 @@ class Machine:
     # -- a shell
 
     def send(self, text):
-        """Type, no faster than a console with a small input buffer can take."""
-        for start in range(0, len(text), 64):
-            self.process.send(text[start:start + 64])
-            time.sleep(0.02)
+        """Type, no faster than a console with a small input buffer can take. Nothing says that a character was lost, so
+        keep it short: programs come on a disk of their own (see programs_disk)."""
+        for start in range(0, len(text), 32):
+            self.process.send(text[start:start + 32])
+            time.sleep(0.04)
 
     def wait_for_shell(self, limit=150):
         """Wait for the first prompt and settle how the shell talks."""
