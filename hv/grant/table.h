@@ -29,10 +29,16 @@ struct active_grant {
     domid_t domid;             /* who uses it */
 };
 
+/*
+ * A mapping, known to the domain that has it by its handle: an index into these.
+ * It holds the entry's pin, and references to the frame of its own: a general
+ * and, if it is writable, a type one. (The page-table entry holds others.)
+ */
 struct maptrack {
     grant_ref_t ref; /* free: next free handle */
     domid_t domid;   /* whose entry is mapped */
-    uint16_t flags;  /* GNTMAP_*_map and GNTMAP_readonly: what is left of it; 0: free */
+    uint16_t flags;  /* GNTMAP_host_map, _device_map: what is left of it; _readonly, _contains_pte; 0: free */
+    mfn_t mfn;
 };
 
 #define MAPTRACK_PER_FRAME (PAGE_SIZE / sizeof(struct maptrack))
@@ -69,6 +75,43 @@ grant_entry_v1_t *grant_v1(const struct grant_table *gt, grant_ref_t ref);
 grant_entry_v2_t *grant_v2(const struct grant_table *gt, grant_ref_t ref);
 grant_status_t *grant_status(const struct grant_table *gt, grant_ref_t ref);
 struct active_grant *grant_active(const struct grant_table *gt, grant_ref_t ref);
+
+/* An entry in use for one map or copy. */
+struct grant_pin {
+    struct domain *d; /* whose entry; referenced by the caller */
+    grant_ref_t ref;
+    bool readonly;
+    mfn_t mfn;
+    uint16_t offset, length; /* the part of the frame that is granted; length 0: all of it */
+    struct domain *next;     /* transitive: the domain whose entry it leads to, referenced; else NULL */
+    grant_ref_t next_ref;
+};
+
+/*
+ * Pins entry ref of d for domain `user`: while it is, the granting domain sees it
+ * in use. Only a copy may use parts of pages and transitive grants. GNTST_*.
+ */
+int16_t grant_pin(struct grant_pin *pin, struct domain *d, grant_ref_t ref, domid_t user, bool readonly,
+                  bool copy);
+void grant_unpin(struct grant_pin *pin);
+/* The same for a plain entry, of which a maptrack remembers the number only. */
+void grant_unpin_entry(struct domain *d, grant_ref_t ref, bool readonly);
+
+/* A free handle of current's domain, or MAPTRACK_NONE. */
+uint32_t maptrack_alloc(struct grant_table *gt);
+void maptrack_free(struct grant_table *gt, uint32_t handle);
+/* The entry of a handle, NULL if it is out of range. */
+struct maptrack *maptrack_get(const struct grant_table *gt, uint32_t handle);
+
+/* Drops a mapping whose page-table entry is gone from all TLBs: its references, its pin, its handle. */
+void maptrack_release(struct grant_table *gt, uint32_t handle);
+
+/* Batches of map.c, copy.c, grant_op.c: args as of the hypercall; -ERESTART with what is left in them. */
+struct hypercall_args;
+long grant_map(struct hypercall_args *args);
+long grant_unmap(struct hypercall_args *args);
+long grant_unmap_and_replace(struct hypercall_args *args);
+long grant_copy(struct hypercall_args *args);
 
 /* The operations of table.c: GNTTABOP_*, on an argument at gva. */
 long grant_setup_table(uint64_t gva, uint32_t count);

@@ -1,4 +1,5 @@
-/* unit: hv/domain/domain.c hv/domain/vcpu.c hv/domain/shutdown.c tests/unit/stubs/machine.c tests/unit/stubs/printk.c */
+/* unit: hv/domain/domain.c hv/domain/vcpu.c hv/domain/shutdown.c tests/unit/stubs/machine.c
+ * tests/unit/stubs/printk.c */
 #include <stdlib.h>
 #include <string.h>
 
@@ -298,7 +299,7 @@ static void test_references_keep_it(void **state)
     assert_int_equal(d->dying, DOMAIN_DEAD);
     run_softirqs();
     assert_int_equal(virqs, 1);
-    assert_int_equal(evtchn_frees, 0); /* f is still there */
+    assert_int_equal(evtchn_frees, 0);   /* f is still there */
     assert_ptr_equal(domain_find(3), d); /* dead, but it can be looked at */
     domain_put(d);
     assert_int_equal(domain_kill(d), 0); /* again: nothing to do */

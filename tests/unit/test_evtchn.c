@@ -1,4 +1,5 @@
-/* unit: hv/event/evtchn.c hv/event/bind.c hv/event/fifo.c hv/event/two_level.c hv/event/event_op.c hv/domain/vcpu.c tests/unit/stubs/machine.c tests/unit/stubs/printk.c */
+/* unit: hv/event/evtchn.c hv/event/bind.c hv/event/fifo.c hv/event/two_level.c hv/event/event_op.c
+ * hv/domain/vcpu.c tests/unit/stubs/machine.c tests/unit/stubs/printk.c */
 /* unit-ldflags: -pthread */
 #include <pthread.h>
 #include <stdlib.h>
@@ -431,7 +432,8 @@ struct fifo_guest {
 
 static long init_control(struct fifo_guest *g, unsigned int vcpu, uint32_t offset)
 {
-    struct evtchn_init_control c = {.control_gfn = give_frame(&domains[g->dom]), .offset = offset, .vcpu = vcpu};
+    struct evtchn_init_control c = {
+        .control_gfn = give_frame(&domains[g->dom]), .offset = offset, .vcpu = vcpu};
     long rc;
 
     set_current(&vcpus[g->dom][0]);
@@ -766,7 +768,8 @@ static void test_random_fifo(void **state)
             for (unsigned int j = 0; j < NR_VCPUS; j++)
                 assert_true(fifo_consume(&g[dom], j, delivered));
             for (u.port = 1; u.port < domains[dom].events.nr_ports; u.port++)
-                assert_false(port_channel(&domains[dom], u.port)->state != CHANNEL_FREE && pending(dom, u.port));
+                assert_false(port_channel(&domains[dom], u.port)->state != CHANNEL_FREE &&
+                             pending(dom, u.port));
         }
     }
 }
@@ -826,15 +829,24 @@ static void test_malicious(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_interdomain),  TEST(test_refusals),
-        TEST(test_virq),         TEST(test_virq_owner),
-        TEST(test_ipi_and_pirq), TEST(test_mask),
-        TEST(test_poll),         TEST(test_port_limits),
-        TEST(test_dying),        TEST(test_compat),
-        TEST(test_vcpu_info_move), TEST(test_fifo_setup),
-        TEST(test_fifo_array_limit), TEST(test_fifo_order),
-        TEST(test_fifo_move),    TEST(test_reset),
-        TEST(test_random_2l),    TEST(test_random_fifo),
+        TEST(test_interdomain),
+        TEST(test_refusals),
+        TEST(test_virq),
+        TEST(test_virq_owner),
+        TEST(test_ipi_and_pirq),
+        TEST(test_mask),
+        TEST(test_poll),
+        TEST(test_port_limits),
+        TEST(test_dying),
+        TEST(test_compat),
+        TEST(test_vcpu_info_move),
+        TEST(test_fifo_setup),
+        TEST(test_fifo_array_limit),
+        TEST(test_fifo_order),
+        TEST(test_fifo_move),
+        TEST(test_reset),
+        TEST(test_random_2l),
+        TEST(test_random_fifo),
         TEST(test_malicious),
     };
 

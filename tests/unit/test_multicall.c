@@ -7,9 +7,9 @@
 #include "stubs/machine.h"
 #include <unit.h>
 
-#define CALL_SUM     1 /* sum of the six arguments */
-#define CALL_COUNT   2 /* counts a[0] down, one a time, preempted in between */
-#define CALL_ERROR   3
+#define CALL_SUM   1 /* sum of the six arguments */
+#define CALL_COUNT 2 /* counts a[0] down, one a time, preempted in between */
+#define CALL_ERROR 3
 
 static unsigned int calls;
 
@@ -46,9 +46,8 @@ static int setup(void **state)
 
 static void test_results(void **state)
 {
-    struct multicall_entry list[3] = {{CALL_SUM, 0, {1, 2, 3, 4, 5, 6}},
-                                      {CALL_ERROR, 0, {0}},
-                                      {CALL_SUM, 0, {~0ul}}};
+    struct multicall_entry list[3] = {
+        {CALL_SUM, 0, {1, 2, 3, 4, 5, 6}}, {CALL_ERROR, 0, {0}}, {CALL_SUM, 0, {~0ul}}};
     struct hypercall_args args = {{(uint64_t)list, 3}};
 
     assert_int_equal(hc_multicall(&args), 0);

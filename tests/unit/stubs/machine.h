@@ -10,11 +10,11 @@
 #define FAKE_FRAMES 64
 
 extern char fake_memory[FAKE_FRAMES][PAGE_SIZE];
-extern unsigned int kicks;     /* calls of vcpu_kick() */
-extern unsigned int unblocks;  /* calls of vcpu_unblock() */
-extern bool preempt_now;       /* answer of hypercall_preempt_check() */
+extern unsigned int kicks;         /* calls of vcpu_kick() */
+extern unsigned int unblocks;      /* calls of vcpu_unblock() */
+extern bool preempt_now;           /* answer of hypercall_preempt_check() */
 extern unsigned int preempt_after; /* counts down to preempt_now when not 0 */
-extern bool bad_guest_pointer; /* guest copies fail */
+extern bool bad_guest_pointer;     /* guest copies fail */
 
 /* Which vCPU is current. */
 void set_current(struct vcpu *v);
