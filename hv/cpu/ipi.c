@@ -35,7 +35,7 @@ static void call_function_interrupt(struct cpu_user_regs *regs)
 
 static void event_check_interrupt(struct cpu_user_regs *regs)
 {
-    /* Softirqs are looked at on the way out. */
+    apic_eoi(); /* softirqs are looked at on the way out */
     apic_eoi();
 }
 
