@@ -219,14 +219,13 @@ guest_iretq:
 /*
  * The guest's frame cannot be loaded (a selector it has no right to, a bad
  * RIP): the fault was taken in ring 0 with the frame still in place. RSP is
- * back at the frame; build the registers again and give the guest its
- * failsafe callback.
+ * back at the frame; build the registers again and give the guest the
+ * exception as if it came from where it wanted to go.
  */
     .balign 16
 bad_guest_iretq:
     pushq   $0
     SAVE_REGS
     mov     %rsp, %rdi
-    sti
-    call    pv_failsafe
+    call    pv_bad_iret
     jmp     exit_to_guest

@@ -11,6 +11,8 @@
 #include <pv/pv.h>
 #include <pv/traps.h>
 
+DEFINE_PER_CPU(struct fixed_up, fixed_up);
+
 static const char *const trap_names[] = {
     "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode", "no device",
     "double fault", "coprocessor overrun", "invalid TSS", "segment not present", "stack fault",
@@ -72,6 +74,7 @@ static void vmm_exception(struct cpu_user_regs *regs)
     uint64_t fixup = extable_find(regs->rip);
 
     if (fixup) {
+        this_cpu(fixed_up) = (struct fixed_up){regs->entry_vector, regs->error_code};
         regs->rip = fixup;
         return;
     }

@@ -3,6 +3,7 @@
 #define CPU_TRAPS_H
 
 #include <base/types.h>
+#include <cpu/percpu.h>
 
 struct cpu_user_regs;
 
@@ -26,6 +27,12 @@ enum trap {
     TRAP_MC = 18,
     TRAP_XM = 19,
 };
+
+/* The last exception that a fixup answered, for the code it went on at: read it with interrupts still off. */
+struct fixed_up {
+    uint32_t vector, error_code;
+};
+DECLARE_PER_CPU(struct fixed_up, fixed_up);
 
 #define PFEC_PRESENT  0x01u
 #define PFEC_WRITE    0x02u

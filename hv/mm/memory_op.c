@@ -46,7 +46,8 @@ static long query(unsigned int op, uint64_t arg)
         rc = (long)READ_ONCE(d->mm.tot_pages);
         break;
     case XENMEM_maximum_reservation:
-        rc = (long)READ_ONCE(d->mm.max_pages);
+        /* "No limit" must not look like an error. */
+        rc = READ_ONCE(d->mm.max_pages) > ~0u ? (long)~0u : (long)READ_ONCE(d->mm.max_pages);
         break;
     default: /* XENMEM_maximum_gpfn: what the guest itself keeps in its shared info */
         pfn = READ_ONCE(d->shared_info->arch.max_pfn);

@@ -190,6 +190,15 @@ void pv_handle_sysenter(struct cpu_user_regs *regs)
     pv_inject_gp(0);
 }
 
+void pv_bad_iret(void)
+{
+    struct fixed_up fault = this_cpu(fixed_up);
+
+    local_irq_enable();
+    pv_inject_exception(fault.vector, fault.error_code,
+                        VECTORS_WITH_ERROR_CODE >> fault.vector & 1 ? PV_EVENT_ERROR_CODE : 0);
+}
+
 void pv_failsafe(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current;

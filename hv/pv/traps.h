@@ -17,7 +17,9 @@ void pv_handle_syscall32(struct cpu_user_regs *regs);
 void pv_handle_sysenter(struct cpu_user_regs *regs);
 /* HYPERVISOR_iret: loads regs from the frame on the guest's stack; crashes the domain if there is none. */
 void pv_iret(struct cpu_user_regs *regs);
-/* IRETQ to the guest faulted: regs hold what it wanted; enters its failsafe callback. */
+/* IRETQ to the guest faulted: guest_regs() hold what it wanted. Interrupts off at entry, on at return. */
+void pv_bad_iret(void);
+/* A data selector of regs cannot be loaded any more: enters the guest's failsafe callback. */
 void pv_failsafe(struct cpu_user_regs *regs);
 /* Does what is pending, then returns with interrupts off; nonzero: SYSRET will do. */
 int pv_prepare_exit(void);
