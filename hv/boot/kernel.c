@@ -19,8 +19,18 @@ static unsigned int __init order_of(size_t size)
     return order;
 }
 
+/* Not zeroed: whatever is used of it is written first, and zeroing it takes longer than all else but
+ * unpacking. */
+static void *__init alloc_uncleared(unsigned int order)
+{
+    struct page_info *page = order <= MAX_ORDER ? alloc_frames(NULL, order, ALLOC_NO_SCRUB) : NULL;
+
+    return page ? page_to_virt(page) : NULL;
+}
+
 /* Unpacks a bzImage's payload into VMM pages; returns the ELF image. */
-static const void *__init unpack_kernel(struct kernel_image *k, const void *image, size_t size, size_t *elf_size)
+static const void *__init unpack_kernel(struct kernel_image *k, const void *image, size_t size,
+                                        size_t *elf_size)
 {
     const void *payload;
     const char *why;
@@ -30,8 +40,8 @@ static const void *__init unpack_kernel(struct kernel_image *k, const void *imag
     if (bzimage_payload(image, size, &payload, &len, &why) || unpack_size(payload, len, elf_size, &why))
         panic("dom0's kernel: %s", why);
     k->unpacked_order = order_of(*elf_size);
-    k->unpacked = k->unpacked_order <= MAX_ORDER ? alloc_vmm_pages(k->unpacked_order) : NULL;
-    arena = alloc_vmm_pages(order_of(UNPACK_ARENA));
+    k->unpacked = alloc_uncleared(k->unpacked_order);
+    arena = alloc_uncleared(order_of(UNPACK_ARENA));
     if (!k->unpacked || !arena)
         panic("too little memory: no %zu MiB to unpack dom0's kernel", (*elf_size + UNPACK_ARENA) >> 20);
     if (unpack(payload, len, k->unpacked, *elf_size, arena, UNPACK_ARENA, &why))
@@ -42,7 +52,8 @@ static const void *__init unpack_kernel(struct kernel_image *k, const void *imag
 
 static void __init check_features(const struct xen_elfnotes *notes)
 {
-    /* Kernels list here what they use in any case (writable page tables by vm_assist); these would not work. */
+    /* Kernels list here what they use in any case (writable page tables by vm_assist); these would not work.
+     */
     const uint32_t absent = 1u << XENFEAT_auto_translated_physmap | 1u << XENFEAT_supervisor_mode_kernel |
                             1u << XENFEAT_hvm_callback_vector | 1u << XENFEAT_hvm_safe_pvclock |
                             1u << XENFEAT_hvm_pirqs;
@@ -79,7 +90,8 @@ static void __init take_notes(struct kernel_image *k, const struct elf_image *el
 
         if (k->nr_segments == KERNEL_MAX_SEGMENTS)
             panic("dom0's kernel: more than %d segments", KERNEL_MAX_SEGMENTS);
-        k->segment[k->nr_segments++] = (struct kernel_segment){s->paddr + offset, s->data, s->filesz, s->memsz};
+        k->segment[k->nr_segments++] =
+            (struct kernel_segment){s->paddr + offset, s->data, s->filesz, s->memsz};
     }
 }
 
@@ -95,8 +107,8 @@ static void __init check_addresses(const struct kernel_image *k)
               k->virt_end);
     if (k->entry < k->virt_start || k->entry >= k->virt_end)
         panic("dom0's kernel: its entry point %#lx is outside of it", k->entry);
-    if (k->hypercall_page &&
-        ((k->hypercall_page & ~PAGE_MASK) || k->hypercall_page < k->virt_start || k->hypercall_page >= k->virt_end))
+    if (k->hypercall_page && ((k->hypercall_page & ~PAGE_MASK) || k->hypercall_page < k->virt_start ||
+                              k->hypercall_page >= k->virt_end))
         panic("dom0's kernel: its hypercall page %#lx is outside of it", k->hypercall_page);
     if (k->has_init_p2m && ((k->init_p2m & ((1UL << 39) - 1)) || k->init_p2m >> 47))
         panic("dom0's kernel: note INIT_P2M %#lx is not an L4 slot of the lower half", k->init_p2m);
