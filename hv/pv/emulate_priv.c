@@ -252,6 +252,10 @@ static enum outcome emulate_xsetbv(struct context *c)
 {
     uint64_t value = c->regs->rdx << 32 | (uint32_t)c->regs->rax;
 
+    if (!(c->v->pv.cr4_guest & CR4_OSXSAVE)) { /* the CPU gives #UD itself, some emulators do not */
+        pv_inject_exception(TRAP_UD, 0, 0);
+        return INJECTED;
+    }
     if ((uint32_t)c->regs->rcx != 0 || !fpu_xcr0_valid(value))
         return REFUSED;
     fpu_set_xcr0(c->v, value);

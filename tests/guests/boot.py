@@ -16,6 +16,7 @@ SETTINGS = {
     "start": {"args": "alpha beta=2"},
     "start-page": {"args": "alpha beta=2"},
     "start-p2m": {"args": "alpha beta=2"},
+    "context": {"hv": "dom0_max_vcpus=2"},
     "smp": {"cpus": 2, "timeout": 180},
     **{f"fuzz-{seed}": {"image": "fuzz", "args": f"seed={seed} rounds=20000", "timeout": 180} for seed in range(1, 5)},
     **{f"crash-{case:02}": {"image": "crash", "args": f"case={case}"} for case in range(15)},
