@@ -401,7 +401,7 @@ static void share_page(struct page_info *page, domid_t owner, bool writable)
 {
     page->owner = owner;
     page->type_info = (writable ? PGT_WRITABLE : PGT_SHARED) | PGT_VALIDATED | 1;
-    store_release(&page->count_info, PGC_STATE_INUSE | PGC_ALLOCATED | PGC_VMM_SHARED | 2);
+    store_release(&page->count_info, PGC_STATE_INUSE | PGC_ALLOCATED | PGC_VMM_SHARED | PGC_VMM_HELD | 2);
 }
 
 void share_vmm_page(struct page_info *page, const struct domain *d, bool writable)
@@ -417,6 +417,7 @@ void share_vmm_page_with_tools(struct page_info *page, bool writable)
 void unshare_vmm_page(struct page_info *page)
 {
     page_release_allocation(page);
+    atomic_and(&page->count_info, ~PGC_VMM_HELD);
     put_page_and_type(page);
 }
 

@@ -19,21 +19,28 @@ uint32_t tlb_clock_now(void)
 }
 
 /*
- * The note is taken before the flush: an entry that another CPU's change
- * makes stale in between is then counted as not flushed.
+ * The clock after this flush's tick. Who removed an entry and then read an
+ * earlier time did both before the tick, and so before the flush that follows:
+ *
+ *   this CPU              another
+ *                         entry = 0 (and a locked instruction)
+ *                         stamp = clock     (t)
+ *   clock = t + 1
+ *   flush
+ *   note = t + 1
  */
 static uint32_t tick(void)
 {
-    uint32_t t = READ_ONCE(tlb_clock);
+    uint32_t t = READ_ONCE(tlb_clock), next = t + 1 ? t + 1 : 1;
 
-    /* Only one increment per value is needed: a lost race means somebody else ticked. */
-    if (cmpxchg(&tlb_clock, t, t + 1 ? t + 1 : 1) == t && !(t % EPOCH)) {
+    /* One increment per value is enough: a lost race means that somebody else ticked, before our flush. */
+    if (cmpxchg(&tlb_clock, t, next) == t && !(t % EPOCH)) {
         unsigned int cpu;
 
-        for_each_online_cpu(cpu)
+        for_each_online_cpu (cpu)
             cpu_raise_softirq(cpu, SOFTIRQ_TLB_EPOCH);
     }
-    return t;
+    return next;
 }
 
 void tlb_init(void)
@@ -94,14 +101,15 @@ void flush_tlb_one_mask(const cpumask_t *mask, uint64_t va)
 
 /*
  * A frame's stamp is the clock when its last writable (or table) use ended.
- * A CPU whose note is later flushed after that. Equal is not enough: both
- * may have happened within one tick, in either order.
+ * A CPU whose note is later flushed after that. Equal is not enough: the use
+ * may have ended after the flush.
  */
 void tlb_filter(cpumask_t *mask, uint32_t stamp)
 {
     unsigned int cpu;
 
-    for_each_cpu(cpu, mask) {
+    for_each_cpu(cpu, mask)
+    {
         uint32_t flushed = READ_ONCE(per_cpu(tlb_flushed, cpu));
 
         if (flushed && (int32_t)(flushed - stamp) > 0)
