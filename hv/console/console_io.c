@@ -34,7 +34,11 @@ static long console_write(struct hypercall_args *args)
 static long console_read(uint32_t count, uint64_t gva)
 {
     char buf[CHUNK];
-    size_t n = console_read_guest(buf, MIN(count, (uint32_t)CHUNK));
+    size_t n;
+
+    if (count > INT32_MAX)
+        return -E2BIG;
+    n = console_read_guest(buf, MIN(count, (uint32_t)CHUNK));
 
     if (n && copy_to_guest(gva, buf, n))
         return -EFAULT;

@@ -109,7 +109,7 @@ static int16_t map_pinned(struct gnttab_map_grant_ref *op, const struct grant_pi
     /* Last: from here on the handle can be used. */
     store_release(&mt->flags, (uint16_t)(op->flags & MAPTRACK_FLAGS));
     op->handle = handle;
-    op->dev_bus_addr = op->flags & GNTMAP_device_map ? paddr_x(mfn_to_paddr(pin->mfn)) : 0;
+    op->dev_bus_addr = paddr_x(mfn_to_paddr(pin->mfn)); /* told without GNTMAP_device_map too */
     return GNTST_okay;
 }
 

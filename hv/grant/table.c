@@ -148,7 +148,6 @@ long grant_setup_table(uint64_t gva, uint32_t count)
 {
     struct gnttab_setup_table op;
     struct domain *d;
-    int rc = 0;
 
     if (count != 1)
         return -EINVAL;
@@ -160,13 +159,12 @@ long grant_setup_table(uint64_t gva, uint32_t count)
         op.status = grow(d, op.nr_frames) ? GNTST_general_error : GNTST_okay;
         spin_unlock(&d->grant->lock);
         /* The frames listed stay while we hold a reference to the domain. */
-        if (op.status == GNTST_okay)
-            rc = write_frame_list(guest_handle_va(op.frame_list), d->grant->shared, op.nr_frames);
+        if (op.status == GNTST_okay &&
+            write_frame_list(guest_handle_va(op.frame_list), d->grant->shared, op.nr_frames))
+            op.status = GNTST_bad_virt_addr;
         domain_put(d);
     }
-    if (rc || copy_to_guest(gva, &op, sizeof(op)))
-        return -EFAULT;
-    return 0;
+    return copy_to_guest(gva, &op, sizeof(op)) ? -EFAULT : 0;
 }
 
 long grant_query_size(uint64_t gva, uint32_t count)
@@ -192,7 +190,6 @@ long grant_get_status_frames(uint64_t gva, uint32_t count)
 {
     struct gnttab_get_status_frames op;
     struct domain *d;
-    int rc = 0;
 
     if (count != 1)
         return -EINVAL;
@@ -201,19 +198,16 @@ long grant_get_status_frames(uint64_t gva, uint32_t count)
     d = find_table_owner(op.dom, &op.status);
     if (d) {
         struct grant_table *gt = d->grant;
-        bool ok;
 
         spin_lock(&gt->lock);
-        ok = gt->version == 2 && op.nr_frames <= gt->nr_status;
+        op.status = gt->version == 2 && op.nr_frames <= gt->nr_status ? GNTST_okay : GNTST_general_error;
         spin_unlock(&gt->lock);
-        op.status = ok ? GNTST_okay : GNTST_general_error;
-        if (ok)
-            rc = write_frame_list(guest_handle_va(op.frame_list), (void **)gt->status, op.nr_frames);
+        if (op.status == GNTST_okay &&
+            write_frame_list(guest_handle_va(op.frame_list), (void **)gt->status, op.nr_frames))
+            op.status = GNTST_bad_virt_addr;
         domain_put(d);
     }
-    if (rc || copy_to_guest(gva, &op, sizeof(op)))
-        return -EFAULT;
-    return 0;
+    return copy_to_guest(gva, &op, sizeof(op)) ? -EFAULT : 0;
 }
 
 static void lock_all_entries(struct grant_table *gt)
