@@ -19,6 +19,7 @@
 #define FRAMES_PER_CHUNK (CHUNK_SIZE / sizeof(struct page_info))
 #define FRAMES_PER_M2P   (CHUNK_SIZE / sizeof(uint64_t))
 #define MAX_CHUNKS       (1UL << 16) /* 16 TiB of address space */
+#define LOW_MEMORY_FRAMES 0x100
 
 uint64_t max_page __ro_after_init;
 uint64_t total_pages __ro_after_init;
@@ -84,11 +85,15 @@ void __init frametable_init(void)
         max_page = end;
         total_pages += end - start;
     }
-    /* In use until the allocator is given them: what boot code holds must not look free. */
+    /*
+     * Conventional memory below 1 MiB is not RAM in this sense: it holds firmware's
+     * data that the hardware domain may look at, as it may at any device memory.
+     * The rest is in use until the allocator is given it.
+     */
     for (uint32_t i = 0; i < host_e820.nr; i++) {
         if (!ram_frames(&host_e820.entry[i], &start, &end))
             continue;
-        for (uint64_t m = start; m < end; m++) {
+        for (uint64_t m = MAX(start, (uint64_t)LOW_MEMORY_FRAMES); m < end; m++) {
             mfn_to_page(_mfn(m))->count_info = PGC_STATE_INUSE;
             mfn_to_page(_mfn(m))->owner = DOMID_INVALID;
         }

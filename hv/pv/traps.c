@@ -73,9 +73,10 @@ static void general_protection(struct vcpu *v, struct cpu_user_regs *regs)
     pv_inject_gp(regs->error_code);
 }
 
+/* INT 0x80 has a gate of its own that ring 3 may use: its DPL is not looked at, as for INT3 and INTO. */
 static void legacy_syscall(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    if (soft_interrupt_allowed(v, &v->pv.trap_table[0x80])) {
+    if (v->pv.trap_table[0x80].address) {
         pv_inject_exception(0x80, 0, PV_EVENT_SOFT);
         return;
     }
