@@ -83,6 +83,7 @@ static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
     v->regs.entry_vector = 0;
     v->regs.cs |= 3;
     v->regs.ss |= 3;
+    v->pv.iopl = (v->regs.rflags & RFLAGS_IOPL) >> 12;
     v->regs.rflags = pv_real_rflags(v->regs.rflags);
     v->pv.kernel_mode = c->flags & VGCF_in_kernel;
     v->pv.fs_base = c->fs_base;
