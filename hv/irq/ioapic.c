@@ -128,7 +128,7 @@ static void __init add_ioapic(const struct acpi_ioapic *info)
         printk_warn("IO-APIC %u: GSIs from %u on are too high: ignored\n", info->id, io->gsi_base);
         return;
     }
-    iomem_deny(paddr_to_mfn(io->base), 1);
+    iomem_set_read_only(paddr_to_mfn(io->base), 1);
     for (uint32_t gsi = io->gsi_base; gsi < io->gsi_base + io->nr_pins; gsi++)
         gsi_modes[gsi] = default_mode(gsi);
     nr_ioapics++;
@@ -187,9 +187,9 @@ int gsi_set_mode(uint32_t gsi, struct gsi_mode mode)
     if (!desc || !desc->chip)
         return -EINVAL;
     flags = spin_lock_irqsave(&desc->lock);
-    if (bitmap_test(gsi_mode_fixed, gsi)) {
+    if (desc->fn || bitmap_test(gsi_mode_fixed, gsi)) {
         rc = -EEXIST;
-    } else if (desc->fn || desc->nr_guests) {
+    } else if (desc->nr_guests) {
         rc = -EBUSY;
     } else {
         bitmap_set_atomic(gsi_mode_fixed, gsi);

@@ -29,8 +29,8 @@ static inline uint64_t rte_encode(uint8_t vector, uint32_t apicid, struct gsi_mo
 void ioapic_init(void);
 
 /*
- * Sets a pin's mode, once: -EEXIST when it was set before, -EINVAL: no such
- * pin, -EBUSY: the VMM's own, or bound by a guest.
+ * Sets a pin's mode, once: -EEXIST when it was set before or is the
+ * VMM's own, -EINVAL: no such pin, -EBUSY: bound by a guest.
  */
 int gsi_set_mode(uint32_t gsi, struct gsi_mode mode);
 

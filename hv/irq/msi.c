@@ -269,7 +269,8 @@ static bool table_address_ok(uint64_t start, uint32_t size)
     if (start == 0)
         return false;
     for (uint64_t a = start & PAGE_MASK; a < start + size; a += PAGE_SIZE)
-        if (mfn_valid(paddr_to_mfn(_paddr(a))) || iomem_denied(paddr_to_mfn(_paddr(a))))
+        if (mfn_valid(paddr_to_mfn(_paddr(a))) || iomem_denied(paddr_to_mfn(_paddr(a))) ||
+            iomem_read_only(paddr_to_mfn(_paddr(a))))
             return false;
     return true;
 }

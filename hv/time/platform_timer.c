@@ -3,6 +3,7 @@
 #include <cpu/insn.h>
 #include <mm/iomem.h>
 #include <mm/ioremap.h>
+#include <pv/ioport.h>
 #include <time/platform_timer.h>
 
 /* HPET (IA-PC HPET specification 1.0a, 2.3). */
@@ -20,6 +21,7 @@
  * and begins again; a latch command freezes what is read.
  */
 #define PIT_HZ   1193182
+#define PIT_CH0  0x40
 #define PIT_CH2  0x42
 #define PIT_MODE 0x43
 #define PIT_GATE 0x61
@@ -68,6 +70,7 @@ static bool __init pm_timer_start(void)
         !acpi_fadt.pm_timer.address || acpi_fadt.pm_timer.address > UINT16_MAX)
         return false;
     pm_timer_port = (uint16_t)acpi_fadt.pm_timer.address;
+    ioport_deny(pm_timer_port, (uint16_t)(pm_timer_port + 3));
     timer = (struct platform_timer){.name = "ACPI PM timer",
                                     .hz = PM_TIMER_HZ,
                                     .mask = (1ULL << acpi_fadt.pm_timer_bits) - 1,
@@ -109,6 +112,7 @@ static bool __init counts(void)
 
 const struct platform_timer *__init platform_timer_init(void)
 {
+    ioport_deny(PIT_CH0, PIT_MODE); /* but for channel 2: see pv/emulate_io.c */
     if (hpet_start() && counts())
         return &timer;
     if (pm_timer_start() && counts())

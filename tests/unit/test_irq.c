@@ -214,7 +214,7 @@ static void the_vmms_own(void **state)
     assert_false(model_ioapic.rte[LEVEL_GSI] & RTE_MASKED);
     assert_int_equal(pirq_map_gsi(&test_domains[0], 4, 4), 4);
     assert_int_equal(pirq_bind(&test_domains[0], 4, 1, &test_vcpus[0], true), -EBUSY);
-    assert_int_equal(gsi_set_mode(4, (struct gsi_mode){true, true}), -EBUSY);
+    assert_int_equal(gsi_set_mode(4, (struct gsi_mode){true, true}), -EEXIST);
 }
 
 static void source_follows_its_vcpu(void **state)

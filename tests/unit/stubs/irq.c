@@ -167,6 +167,15 @@ void iomem_deny(mfn_t first, uint64_t nr)
 {
 }
 
+void iomem_set_read_only(mfn_t first, uint64_t nr)
+{
+}
+
+bool iomem_read_only(mfn_t mfn)
+{
+    return false;
+}
+
 bool iomem_denied(mfn_t mfn)
 {
     return false;
