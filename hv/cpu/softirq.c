@@ -34,7 +34,8 @@ void cpu_raise_softirq(unsigned int cpu, enum softirq nr)
 }
 
 /*
- * In rising order, so that SCHEDULE, which may not come back, is last: what it
+ * In rounds, so that one that raises itself does not keep out the others; each
+ * in rising order, so that SCHEDULE, which may not come back, is last: what it
  * leaves pending is found on the exit path of the vCPU that it switched to.
  */
 void do_softirq(void)
@@ -42,10 +43,12 @@ void do_softirq(void)
     uint32_t pending;
 
     while ((pending = READ_ONCE(this_cpu(softirq_pending))) != 0) {
-        uint32_t nr = (uint32_t)__builtin_ctz(pending);
+        for (; pending; pending &= pending - 1) {
+            uint32_t nr = (uint32_t)__builtin_ctz(pending);
 
-        BUG_ON(nr >= NR_SOFTIRQS || !handlers[nr]);
-        atomic_and(&this_cpu(softirq_pending), ~(uint32_t)BIT(nr));
-        handlers[nr]();
+            BUG_ON(nr >= NR_SOFTIRQS || !handlers[nr]);
+            atomic_and(&this_cpu(softirq_pending), ~(uint32_t)BIT(nr));
+            handlers[nr]();
+        }
     }
 }

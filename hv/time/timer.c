@@ -21,6 +21,7 @@ struct cpu_timers {
     spinlock_t lock; /* LOCK_TIMER */
     struct timer_heap heap;
     s_time_t programmed; /* deadline given to the local timer; 0: stopped */
+    s_time_t run_until;  /* while handlers are being run: those that are due up to it */
 };
 
 static DEFINE_PER_CPU(struct cpu_timers, timers);
@@ -76,8 +77,10 @@ static void remove(struct cpu_timers *ct, struct timer *t)
     t->pending = false;
 }
 
+/* A handler that arms its timer for the past comes in the next round, after the other softirqs. */
 static void insert(struct cpu_timers *ct, struct timer *t)
 {
+    t->expires = MAX(t->expires, ct->run_until + 1);
     timer_heap_insert(&ct->heap, t);
     t->pending = true;
 }
@@ -169,10 +172,7 @@ void timer_migrate(struct timer *t, uint32_t cpu)
     }
 }
 
-/*
- * Runs what was due when it began, so that a handler that arms its timer for
- * the past cannot keep this CPU from its other softirqs.
- */
+/* Runs what is due now, and nothing that is armed meanwhile. */
 static void timer_softirq(void)
 {
     struct cpu_timers *ct = &this_cpu(timers);
@@ -180,6 +180,7 @@ static void timer_softirq(void)
     struct timer *t;
 
     spin_lock_irq(&ct->lock);
+    ct->run_until = until;
     while ((t = ct->heap.root) != NULL && t->expires <= until) {
         void (*fn)(void *) = t->fn;
         void *data = t->data;
@@ -191,6 +192,7 @@ static void timer_softirq(void)
         atomic_dec(&t->running);
         spin_lock_irq(&ct->lock);
     }
+    ct->run_until = -1;
     /* The interrupt for it has come, or whatever was programmed does no harm. */
     ct->programmed = 0;
     program(ct);
@@ -200,6 +202,7 @@ static void timer_softirq(void)
 void timers_init_cpu(uint32_t cpu)
 {
     spin_lock_init(&per_cpu(timers, cpu).lock, LOCK_TIMER);
+    per_cpu(timers, cpu).run_until = -1;
 }
 
 void timers_init(void)
