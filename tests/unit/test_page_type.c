@@ -101,38 +101,9 @@ static int setup(void **state)
     return 0;
 }
 
-/* Every test ends with the death of its domains: everything must come back. */
 static int teardown(void **state)
 {
-    machine_preempt_every = 3;
-    for (domid_t id = 0; id < MACHINE_DOMS; id++) {
-        struct domain *d = machine_domain[id];
-
-        for (uint32_t i = 0; i < 2; i++) {
-            struct vcpu *v = d->vcpu[i];
-
-            while (release_pending(v))
-                ;
-            v->cr3 = 0;
-            if (v->pv.kernel_table)
-                put_page_and_type(v->pv.kernel_table);
-            if (v->pv.user_table)
-                put_page_and_type(v->pv.user_table);
-            v->pv.kernel_table = v->pv.user_table = NULL;
-        }
-    }
-    for (domid_t id = 0; id < MACHINE_DOMS; id++) {
-        machine_domain[id]->dying = DOMAIN_DYING;
-        while (domain_relinquish_memory(machine_domain[id]) == -ERESTART)
-            ;
-    }
-    machine_softirqs();
-    assert_int_equal(audit_machine(), 0);
-    for (domid_t id = 0; id < MACHINE_DOMS; id++) {
-        assert_int_equal(machine_domain[id]->mm.tot_pages, 0);
-        assert_int_equal(machine_domain[id]->refcount, 1);
-    }
-    assert_int_equal(free_page_count(), MACHINE_FRAMES - 8);
+    machine_end();
     return 0;
 }
 

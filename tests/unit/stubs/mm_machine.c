@@ -9,6 +9,7 @@
 #include <control/hypercall.h>
 #include <cpu/features.h>
 #include <cpu/softirq.h>
+#include <mm/audit.h>
 #include <mm/guest_access.h>
 #include <mm/iomem.h>
 #include <mm/page_alloc.h>
@@ -218,13 +219,14 @@ static pte_t *walk(uint64_t va, bool write)
     for (unsigned int level = 4;; level--) {
         pte_t *e = (pte_t *)mfn_to_virt(mfn) + pt_index(va, level);
 
-        if (!(*e & PTE_P) || (write && !(*e & PTE_RW)))
+        if ((*e & (PTE_P | PTE_US)) != (PTE_P | PTE_US) || (write && !(*e & PTE_RW)))
             return NULL;
         if (level == 1)
             return e;
         *e |= PTE_A;
         mfn = pte_mfn(*e);
-        tlb_fill(va, mfn, PGT_TABLE(level - 1));
+        /* Not PGT_TABLE(level - 1): by a linear entry, a table serves for a lower level. */
+        tlb_fill(va, mfn, mfn_to_page(mfn)->type_info & PGT_TYPE_MASK);
     }
 }
 
@@ -434,4 +436,36 @@ long machine_hypercall(long (*fn)(struct hypercall_args *), uint64_t a0, uint64_
         rc = fn(&args);
     while (rc == -ERESTART && limit-- > 0);
     return rc;
+}
+
+static void drop_tables(struct vcpu *v)
+{
+    while (release_pending(v))
+        ;
+    v->cr3 = 0;
+    if (v->pv.kernel_table)
+        put_page_and_type(v->pv.kernel_table);
+    if (v->pv.user_table)
+        put_page_and_type(v->pv.user_table);
+    v->pv.kernel_table = v->pv.user_table = NULL;
+}
+
+void machine_end(void)
+{
+    machine_preempt_every = 3;
+    for (domid_t id = 0; id < MACHINE_DOMS; id++)
+        for (uint32_t i = 0; i < 2; i++)
+            drop_tables(machine_domain[id]->vcpu[i]);
+    for (domid_t id = 0; id < MACHINE_DOMS; id++) {
+        machine_domain[id]->dying = DOMAIN_DYING;
+        while (domain_relinquish_memory(machine_domain[id]) == -ERESTART)
+            ;
+    }
+    machine_softirqs();
+    assert_int_equal(audit_machine(), 0);
+    for (domid_t id = 0; id < MACHINE_DOMS; id++) {
+        assert_int_equal(machine_domain[id]->mm.tot_pages, 0);
+        assert_int_equal(machine_domain[id]->refcount, 1);
+    }
+    assert_int_equal(free_page_count(), MACHINE_FRAMES - 8);
 }

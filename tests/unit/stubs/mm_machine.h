@@ -20,6 +20,8 @@ extern struct domain *machine_domain[MACHINE_DOMS]; /* 0 is privileged; two vCPU
 
 /* All frames but a few of the VMM's are free; domains without memory, vCPU 0 of dom0 is current. */
 void machine_reset(void);
+/* All domains die, preempted often; everything must come back. */
+void machine_end(void);
 /* Its vCPU 0 or 1 becomes current on the CPU; loads its CR3 there. */
 void machine_run(unsigned int cpu, struct vcpu *v);
 
