@@ -1,6 +1,7 @@
 /*
- * Deterministic pseudo-random hypercalls: "seed=N rounds=N" on the command
- * line.  Nothing is asserted of single answers.  The guest must survive, and
+ * Pseudo-random hypercalls: "seed=N rounds=N" on the command line.  With two
+ * vCPUs both make them at the same time; with one the sequence is always the
+ * same for a seed.  Nothing is asserted of single answers.  The guest must survive, and
  * when it lets go of everything, every page of its arena must be plain memory again:
  * a type or reference count that leaked would show there.
  */
@@ -17,19 +18,38 @@
 
 #define ARENA 48
 
+#define VCPUS 2
+
 static uint64_t *arena[ARENA];
-static uint64_t state;
-static char buffer[4096] __attribute__((aligned(4096)));
-/* Small arguments lie here, so that the VMM's answers cannot spoil anything else. */
-static uint64_t words[4096];
+
+/* What each vCPU has for itself. */
+static struct fuzzer {
+    uint64_t state;
+    /* Small arguments lie here, so that the VMM's answers cannot spoil anything else. */
+    uint64_t words[4096];
+    char buffer[4096];
+    struct multicall_entry calls[6];
+    unsigned long mapped, updated, pinned, stored, made; /* what succeeded */
+} __attribute__((aligned(4096))) fuzzers[VCPUS];
 #define WORDS_FILLED 32
+static char second_stack[8192] __attribute__((aligned(4096)));
+static volatile bool second_runs, second_stop, second_done;
+
+static struct fuzzer *self(void)
+{
+    unsigned long sp = (unsigned long)__builtin_frame_address(0);
+
+    return &fuzzers[sp - (unsigned long)second_stack < sizeof(second_stack)];
+}
 
 static uint64_t next(void)
 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state * 0x2545f4914f6cdd1dul;
+    struct fuzzer *f = self();
+
+    f->state ^= f->state << 13;
+    f->state ^= f->state >> 7;
+    f->state ^= f->state << 17;
+    return f->state * 0x2545f4914f6cdd1dul;
 }
 
 static unsigned int pick(unsigned int n)
@@ -98,12 +118,14 @@ static uint64_t some_pointer(void)
     case 1:
         return (uint64_t)arena[pick(ARENA)] + (pick(512) << 3);
     default:
-        return (uint64_t)words;
+        return (uint64_t)self()->words;
     }
 }
 
-static void fill_words(void)
+static uint64_t *fill_words(void)
 {
+    uint64_t *words = self()->words;
+
     for (unsigned int i = 0; i < WORDS_FILLED; i++)
         switch (pick(5)) {
         case 0:
@@ -122,6 +144,7 @@ static void fill_words(void)
             words[i] = next();
             break;
         }
+    return words;
 }
 
 /* The page's own address, mapped to any page of the arena: what makes pages writable or tables. */
@@ -130,11 +153,14 @@ static void do_remap(void)
     uint64_t *va = arena[pick(ARENA)];
     unsigned int flags[] = {UVMF_NONE, UVMF_INVLPG, UVMF_TLB_FLUSH, UVMF_INVLPG | UVMF_ALL};
 
+    long ret;
+
     if (pick(3))
-        hc_update_va_mapping((unsigned long)va, pte_make(virt_to_mfn(va), pick(3) ? PTE_RO : PTE_DATA),
-                             UVMF_INVLPG);
+        ret = hc_update_va_mapping((unsigned long)va, pte_make(virt_to_mfn(va), pick(3) ? PTE_RO : PTE_DATA),
+                                   UVMF_INVLPG);
     else
-        hc_update_va_mapping((unsigned long)va, some_pte(), flags[pick(4)]);
+        ret = hc_update_va_mapping((unsigned long)va, some_pte(), flags[pick(4)]);
+    self()->mapped += !ret;
 }
 
 static void do_store(void)
@@ -142,6 +168,7 @@ static void do_store(void)
     uint64_t *at = arena[pick(ARENA)] + pick(8);
 
     TRY("movq %0, (%1)", ::"r"(some_pte()), "r"(at) : "memory");
+    self()->stored += !trap.count;
 }
 
 static void do_mmu_update(void)
@@ -162,6 +189,7 @@ static void do_mmu_update(void)
             u[i].val &= ~PTE_RW;
     }
     HC4(__HYPERVISOR_mmu_update, u, n, &done, pick(16) ? DOMID_SELF : next());
+    self()->updated += done;
 }
 
 static void do_mmuext(void)
@@ -175,7 +203,46 @@ static void do_mmuext(void)
         mfn = virt_to_mfn(arena[0]);
     if (cmd == MMUEXT_SET_LDT)
         mfn = (unsigned long)arena[pick(ARENA)];
-    mmuext(pick(3) ? cmd : pick(4), mfn, pick(4) ? virt_to_mfn(arena[pick(ARENA)]) : next());
+    if (!pick(3))
+        cmd = pick(4);
+    if (!mmuext(cmd, mfn, pick(4) ? virt_to_mfn(arena[pick(ARENA)]) : next()) && cmd < 4)
+        self()->pinned++;
+}
+
+/* An empty table of some level: what other actions then fill and link. */
+static void do_table(void)
+{
+    uint64_t *va = arena[pick(ARENA)];
+    unsigned long mfn = virt_to_mfn(va);
+
+    mmuext(MMUEXT_CLEAR_PAGE, mfn, 0);
+    hc_update_va_mapping((unsigned long)va, pte_make(mfn, PTE_RO), UVMF_INVLPG);
+    self()->pinned += !mmuext(pick(4), mfn, 0);
+}
+
+/* Frees some pages of what they are, or nothing would be left to succeed after a while. */
+static void do_release(void)
+{
+    if (pick(20))
+        return;
+    for (unsigned int i = 0; i < 8; i++)
+        mmu_update_one(virt_to_machine(kernel_l4 + pick(256)), 0);
+    for (unsigned int i = 0; i < ARENA; i++) {
+        unsigned long mfn = virt_to_mfn(arena[i]);
+
+        mmuext(MMUEXT_UNPIN_TABLE, mfn, 0);
+        hc_update_va_mapping((unsigned long)arena[i], pte_make(mfn, pick(2) ? PTE_DATA : PTE_RO),
+                             UVMF_INVLPG);
+        mmuext(MMUEXT_CLEAR_PAGE, mfn, 0);
+    }
+}
+
+/* What only the vCPU that holds it can let go of. */
+static void let_go_of_vcpu_state(void)
+{
+    HC2(__HYPERVISOR_set_gdt, self()->words, 0);
+    mmuext(MMUEXT_SET_LDT, 0, 0);
+    mmuext(MMUEXT_NEW_USER_BASEPTR, 0, 0);
 }
 
 static void do_descriptors(void)
@@ -202,7 +269,7 @@ static void do_events(void)
 {
     static const unsigned int ops[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 99};
 
-    fill_words();
+    uint64_t *words = fill_words();
     for (unsigned int i = 0; i < 4; i++)
         if (pick(2))
             ((uint32_t *)words)[i] = pick(2) ? pick(64) : DOMID_SELF;
@@ -244,10 +311,10 @@ static void do_memory(void)
 
 static void do_misc(void)
 {
-    fill_words();
+    uint64_t *words = fill_words();
     switch (pick(12)) {
     case 0:
-        HC2(__HYPERVISOR_xen_version, pick(12), pick(2) ? (uint64_t)buffer : 0x1000);
+        HC2(__HYPERVISOR_xen_version, pick(12), pick(2) ? (uint64_t)self()->buffer : 0x1000);
         break;
     case 1:
         HC2(__HYPERVISOR_stack_switch, next(), next());
@@ -300,7 +367,8 @@ static void do_misc(void)
 
 static void do_multicall(void)
 {
-    static struct multicall_entry m[6];
+    struct multicall_entry *m = self()->calls;
+    uint64_t *words = self()->words;
     unsigned int n = pick(6) + 1;
 
     for (unsigned int i = 0; i < n; i++) {
@@ -320,19 +388,71 @@ static void do_multicall(void)
 }
 
 static void (*const actions[])(void) = {
-    do_remap,        do_remap,  do_store,  do_store,       do_mmu_update,
-    do_mmu_update,   do_mmuext, do_mmuext, do_descriptors, do_events,
-    do_segment_load, do_grants, do_memory, do_misc,        do_multicall,
+    do_remap,        do_remap,  do_store,  do_store, do_mmu_update,  do_mmu_update,
+    do_mmuext,       do_mmuext, do_table,  do_table, do_descriptors, do_events,
+    do_segment_load, do_grants, do_memory, do_misc,  do_multicall,   do_release,
 };
+
+/* Without those that trap: the record of traps is vCPU 0's. */
+static void (*const second_actions[])(void) = {do_remap,     do_mmu_update, do_mmuext, do_table,
+                                               do_events,    do_grants,     do_memory, do_descriptors,
+                                               do_multicall, do_release};
+
+void second_main(void);
+
+void second_main(void)
+{
+    second_runs = true;
+    while (!second_stop) {
+        second_actions[pick(ARRAY_SIZE(second_actions))]();
+        self()->made++;
+    }
+    let_go_of_vcpu_state();
+    second_done = true;
+    for (;;)
+        HC3(__HYPERVISOR_vcpu_op, VCPUOP_down, 1, 0);
+}
+
+static void second_event(struct regs *regs)
+{
+    regs->rflags &= ~0x200ul; /* no more of them */
+}
+
+/* Starts vCPU 1 if there is one. */
+static void start_second(void)
+{
+    static struct vcpu_guest_context ctx;
+
+    event2_hook = second_event;
+    ctx.flags = VGCF_IN_KERNEL;
+    ctx.user_regs.rip = (uint64_t)second_main;
+    ctx.user_regs.rsp = (uint64_t)second_stack + sizeof(second_stack) - 8;
+    ctx.user_regs.cs = FLAT_KERNEL_CS64;
+    ctx.user_regs.ss = FLAT_KERNEL_SS64;
+    ctx.ctrlreg[0] = 0x80050033;
+    ctx.ctrlreg[3] = xen_pfn_to_cr3(virt_to_mfn(kernel_l4));
+    ctx.event_callback_eip = (uint64_t)event_callback2;
+    if (HC3(__HYPERVISOR_vcpu_op, VCPUOP_initialise, 1, &ctx) || HC3(__HYPERVISOR_vcpu_op, VCPUOP_up, 1, 0))
+        return;
+    while (!second_runs)
+        HC2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+}
+
+static void stop_second(void)
+{
+    second_stop = true;
+    while (second_runs && !second_done)
+        HC2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+    while (second_runs && HC3(__HYPERVISOR_vcpu_op, VCPUOP_is_up, 1, 0) == 1)
+        HC2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);
+}
 
 /* Lets go of everything that may hold a type or a reference. */
 static void let_go(void)
 {
     struct evtchn_reset r = {.dom = DOMID_SELF};
 
-    HC2(__HYPERVISOR_set_gdt, words, 0);
-    mmuext(MMUEXT_SET_LDT, 0, 0);
-    mmuext(MMUEXT_NEW_USER_BASEPTR, 0, 0);
+    let_go_of_vcpu_state();
     event_op(EVTCHNOP_reset, &r);
     for (unsigned int i = 0; i < 256; i++)
         mmu_update_one(virt_to_machine(kernel_l4 + i), 0);
@@ -347,15 +467,21 @@ void guest_main(void)
     unsigned long rounds = option("rounds=", 20000), seed = option("seed=", 1);
     unsigned int plain = 0;
 
-    state = seed * 0x9e3779b97f4a7c15ul + 1;
+    for (unsigned int i = 0; i < VCPUS; i++)
+        fuzzers[i].state = (seed * VCPUS + i) * 0x9e3779b97f4a7c15ul + 1;
     vcpu_info()->evtchn_upcall_mask = 1;
     for (unsigned int i = 0; i < ARENA; i++)
         arena[i] = page_alloc();
+    start_second();
     for (unsigned long i = 0; i < rounds; i++) {
         vcpu_info()->evtchn_upcall_mask = 1;
         actions[pick(ARRAY_SIZE(actions))]();
     }
-    result("survived", "%lu rounds", rounds);
+    stop_second();
+    result("survived", "all rounds");
+    for (unsigned int i = 0; i < VCPUS; i++)
+        print("vcpu %u: mapped %lu updated %lu pinned %lu stored %lu made %lu\n", i, fuzzers[i].mapped,
+              fuzzers[i].updated, fuzzers[i].pinned, fuzzers[i].stored, fuzzers[i].made);
     let_go();
     for (unsigned int i = 0; i < ARENA; i++)
         plain += !hc_update_va_mapping((unsigned long)arena[i], pte_make(virt_to_mfn(arena[i]), PTE_DATA),

@@ -1,6 +1,7 @@
 # Tiny PV guests (guests/) booted as dom0, compared with what Debian's Xen answered (tests/oracle/).
 #   make guests        builds them
 #   make test-guests   boots each on HYPERVISOR= (default build/hospes) and compares
+#   make soak-guests   the fuzzer with FUZZ_SEEDS= (default 50) seeds, on one and two vCPUs
 #   make oracle        records the answers of Debian's Xen 4.17 again
 
 GUEST_NAMES := $(basename $(notdir $(wildcard guests/*.c)))
@@ -32,13 +33,18 @@ $(BUILD)/guests/start-page: guests/start.c $(GUEST_DEPS)
 $(BUILD)/guests/start-p2m: guests/start.c $(GUEST_DEPS)
 	$(call build-guest,-DGUEST_INIT_P2M)
 
-.PHONY: guests test-guests oracle
+.PHONY: guests test-guests soak-guests oracle
 guests: $(GUESTS)
 
 # GUEST=a,b restricts the run.
 test-guests: $(GUESTS)
 	@mkdir -p $(BUILD)/results
 	HYPERVISOR=$(HYPERVISOR) GUEST=$(GUEST) /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/guests
+
+soak-guests: $(GUESTS)
+	@mkdir -p $(BUILD)/results
+	HYPERVISOR=$(HYPERVISOR) FUZZ_SEEDS=$(or $(FUZZ_SEEDS),50) /usr/bin/python3 -m pytest -q -p no:cacheprovider \
+	    -k fuzz tests/guests
 
 $(BUILD)/oracle/xen:
 	@mkdir -p $(BUILD)/oracle/deb

@@ -11,18 +11,26 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ORACLE_DIR = ROOT / "tests" / "oracle"
 ORACLE_XEN = ROOT / "build" / "oracle" / "xen"
 
-# Settings that differ from the usual 1 CPU, 512 MiB and no argument; "image" names the guest to boot.
+# Every seed of the fuzzer is expected to print the same; FUZZ_SEEDS=N runs more of them.
+FUZZ_SEEDS = range(1, 1 + int(os.environ.get("FUZZ_SEEDS") or 4))
+
+# Settings that differ from the usual 1 CPU, 512 MiB and no argument: "image" names the guest to boot, "record" the
+# recorded answers.
 SETTINGS = {
     "start": {"args": "alpha beta=2"},
     "start-page": {"args": "alpha beta=2"},
     "start-p2m": {"args": "alpha beta=2"},
     "context": {"hv": "dom0_max_vcpus=2"},
     "smp": {"cpus": 2, "timeout": 180},
-    **{f"fuzz-{seed}": {"image": "fuzz", "args": f"seed={seed} rounds=20000", "timeout": 180} for seed in range(1, 5)},
+    "fuzz": {"args": "seed=0 rounds=5000"},
+    **{f"fuzz-{seed}": {"image": "fuzz", "record": "fuzz", "args": f"seed={seed} rounds=20000", "timeout": 180}
+       for seed in FUZZ_SEEDS},
+    **{f"fuzz-smp-{seed}": {"image": "fuzz", "record": "fuzz", "args": f"seed={seed} rounds=3000", "cpus": 2,
+                            "timeout": 300} for seed in FUZZ_SEEDS},
     **{f"crash-{case:02}": {"image": "crash", "args": f"case={case}"} for case in range(15)},
 }
 # Guests that run only by the names above.
-TEMPLATES = {"fuzz", "crash"}
+TEMPLATES = {"crash"}
 
 HV_OPTIONS = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all dom0_mem=128M"
 # Lines of the hypervisor that no guest may cause.

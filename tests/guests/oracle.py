@@ -8,13 +8,14 @@ The file holds the lines the guest printed on Debian's Xen 4.17.  After a line
 
 import pathlib
 
-from boot import ORACLE_DIR
+from boot import ORACLE_DIR, SETTINGS
 
 MARK = "## allowed"
 
 
 def path(name):
-    return ORACLE_DIR / f"{name}.txt"
+    record = SETTINGS.get(name, {}).get("record", name)
+    return ORACLE_DIR / f"{record}.txt"
 
 
 def load(name):
