@@ -263,6 +263,23 @@ static void breakpoints(void)
         __asm__ volatile("movq %%dr0, %0" : "=r"(dr0));
         result("mov from dr", "dr6 %lx dr7 %lx dr0 is watched %d", dr6, dr7, dr0 == (unsigned long)&watched);
     }
+    watched = FLAT_KERNEL_SS64;
+    HC2(__HYPERVISOR_set_debugreg, 6, 0xffff0ff0);
+    HC2(__HYPERVISOR_set_debugreg, 7, 0xb0001); /* reads and writes of 8 bytes */
+    trap_clear();
+    trap_continue = true;
+    {
+        unsigned long version = __HYPERVISOR_xen_version;
+
+        __asm__ volatile("movw %1, %%ss; syscall"
+                         : "+a"(version)
+                         : "m"(watched), "D"(0ul)
+                         : "rcx", "r11", "memory");
+        trap_continue = false;
+        result("mov ss from a watched place, then a hypercall", "traps %u vector %lu version %lx", trap.count,
+               trap.first.vector, version);
+    }
+    HC2(__HYPERVISOR_set_debugreg, 7, 0);
     TRY("movq %%dr4, %%rax", ::: "rax");
     result_frame("mov from dr4");
     TRY("movq %0, %%dr0", ::"r"(VMM_ADDRESS));

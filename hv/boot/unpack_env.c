@@ -18,7 +18,7 @@
 static __init void set_exception_stacks(enum ist ist)
 {
     for (uint32_t vector = 0; vector < NR_EXCEPTIONS; vector++)
-        if (vector != TRAP_NMI && vector != TRAP_DF && vector != TRAP_MC)
+        if (vector != TRAP_DB && vector != TRAP_NMI && vector != TRAP_DF && vector != TRAP_MC)
             idt_set_ist(vector, ist);
 }
 

@@ -126,6 +126,7 @@ void idt_init(void)
     set_gate(3, 3);    /* INT3, INTO and the old system call may come from programs */
     set_gate(4, 3);
     set_gate(0x80, 3);
+    idt_set_ist(1, IST_DB);
     idt_set_ist(2, IST_NMI);
     idt_set_ist(8, IST_DF);
     idt_set_ist(18, IST_MCE);
@@ -139,6 +140,7 @@ static void init_tss(uint32_t cpu, uint64_t block)
     t->ist[IST_DF - 1] = block + (STACK_PAGE_DF + 1) * PAGE_SIZE;
     t->ist[IST_NMI - 1] = block + (STACK_PAGE_NMI + 1) * PAGE_SIZE;
     t->ist[IST_MCE - 1] = block + (STACK_PAGE_MCE + 1) * PAGE_SIZE;
+    t->ist[IST_DB - 1] = block + (STACK_PAGE_DB + 1) * PAGE_SIZE;
     t->iomap_base = sizeof(*t); /* no bitmap: every port access of ring 3 traps */
 }
 

@@ -20,8 +20,8 @@
 #include <base/types.h>
 #include <base/compiler.h>
 
-/* Interrupt stack table slots (IST 1-3). */
-enum ist { IST_NONE, IST_DF, IST_NMI, IST_MCE };
+/* Interrupt stack table slots (IST 1-4). */
+enum ist { IST_NONE, IST_DF, IST_NMI, IST_MCE, IST_DB };
 
 /* Fills the shared IDT; boot CPU, once. */
 void idt_init(void);

@@ -107,6 +107,35 @@ return_to_vmm:
     IST_TRAP double_fault_common, handle_double_fault
     IST_TRAP machine_check_common, handle_machine_check
 
+/*
+ * #DB needs a stack of its own: a guest's MOV SS from a watched address holds
+ * the trap back until behind the next instruction, and if that is SYSCALL, the
+ * trap comes in ring 0 while RSP is still the guest's (SDM vol 3, 6.8.3). From
+ * a guest it goes on like other exceptions, on the primary stack, which is
+ * empty then; in the VMM it only notes DR6. No other #DB can come meanwhile:
+ * TF is clear, and breakpoints in the VMM's own range are refused.
+ */
+    .balign 16
+debug_common:
+    SAVE_REGS
+    ENTRY_CLAC
+    testb   $3, REGS_cs(%rsp)
+    jz      1f
+    mov     %rsp, %rsi
+    mov     %rsp, %rdi
+    or      $(STACK_BLOCK_SIZE - 1), %rdi
+    sub     $(CPU_INFO_SIZE - 1), %rdi /* guest_regs, first in struct cpu_info */
+    mov     %rdi, %rsp
+    mov     $(REGS_es / 8), %ecx
+    rep movsq
+    mov     %rsp, %rdi
+    xor     %ebp, %ebp
+    call    handle_exception
+    jmp     exit_to_guest
+1:  mov     %rsp, %rdi
+    call    handle_exception
+    jmp     return_to_vmm
+
     .balign 16
     .globl trap_stubs
 trap_stubs:
@@ -117,7 +146,9 @@ vector = 0
     push    $0
     .endif
     movl    $vector, 4(%rsp)
-    .if vector == 2
+    .if vector == 1
+    jmp     debug_common
+    .elseif vector == 2
     jmp     nmi_common
     .elseif vector == 8
     jmp     double_fault_common
