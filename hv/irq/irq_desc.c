@@ -131,6 +131,7 @@ void irq_desc_move(struct irq_desc *desc, uint32_t cpu)
         return;
     cpumask_set(&desc->claimed, cpu);
     desc->cpu = cpu;
+    desc->moves++;
     desc->chip->retarget(desc);
 }
 
@@ -240,6 +241,7 @@ static void handle_vector(uint8_t vector)
         spin_lock(&desc->lock);
         /* A late interrupt of a source that was released meanwhile, its descriptor perhaps in use again. */
         if (desc->vector == vector) {
+            desc->count++;
             if (desc->fn)
                 handle_own(desc);
             else

@@ -69,10 +69,14 @@ struct irq_desc {
     uint32_t nr_guests;
     uint32_t in_flight; /* guests that owe an EOI; level-triggered: masked while not 0 */
     struct msi_entry *msi;
+    uint64_t count, moves; /* interrupts taken, changes of CPU; for the debug key */
 };
 
 /* Number of GSIs: irq numbers below it. */
 extern uint32_t nr_gsis;
+
+/* Boot: registers the debug key. */
+void irq_dump_init(void);
 
 /* Boot: descriptors of GSIs 0 .. count-1. */
 void irq_desc_init(uint32_t count);

@@ -2,6 +2,7 @@
 #include <irq/apic.h>
 #include <irq/ioapic.h>
 #include <irq/irq.h>
+#include <irq/irq_desc.h>
 #include <irq/pic.h>
 
 void __init irq_init(void)
@@ -9,6 +10,7 @@ void __init irq_init(void)
     pic_disable();
     apic_init();
     ioapic_init();
+    irq_dump_init();
 }
 
 void irq_init_cpu(void)
