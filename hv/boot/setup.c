@@ -23,6 +23,7 @@ void smap_patch_init(void);
 #include <domain/domain.h>
 #include <irq/irq.h>
 #include <lib/string.h>
+#include <mm/audit.h>
 #include <mm/boot_alloc.h>
 #include <mm/frametable.h>
 #include <mm/page_alloc.h>
@@ -124,6 +125,7 @@ static void __init boot_continue(void)
     apic_timer_init();
     local_irq_enable();
     console_init_late();
+    audit_init();
     smp_boot_cpus();
     dom0_create();
     vmm_paging_protect();

@@ -449,6 +449,23 @@ static struct page_info *take_one_page(struct domain *d)
     return NULL;
 }
 
+bool evtchn_fifo_page(const struct domain *d, uint32_t i, const struct page_info **page)
+{
+    const struct evtchn_fifo_domain *fd = d->events.fifo;
+    const struct evtchn_fifo_vcpu *fv;
+
+    if (!fd || i >= fd->nr_pages + d->max_vcpus)
+        return false;
+    if (i < fd->nr_pages) {
+        *page = virt_to_page(fd->array[i]);
+        return true;
+    }
+    i -= fd->nr_pages;
+    fv = d->vcpu[i] ? d->vcpu[i]->events.fifo : NULL;
+    *page = fv ? fv->page : NULL;
+    return true;
+}
+
 void evtchn_fifo_release(struct domain *d)
 {
     struct page_info *page;
