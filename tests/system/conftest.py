@@ -29,6 +29,14 @@ def start(request):
             item.check_log()
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Let fixtures know whether the test itself went well."""
+    outcome = yield
+    if call.when == "call":
+        item.went_well = outcome.get_result().passed
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "soak: takes long; run by make soak only")
 
