@@ -19,6 +19,8 @@
 #include <sched/sched.h>
 
 #define BALANCE_PERIOD MILLISECS(50)
+/* One that was moved stays that long, so that those that wait with it have their turn. */
+#define STAY_TIME MILLISECS(50)
 
 cpumask_t sched_idle_map;
 
@@ -139,18 +141,10 @@ bool sched_pull(struct runqueue *rq)
     return false;
 }
 
-/*
- * Evens out the weights: takes a vCPU from the most loaded CPU if that leaves
- * neither more loaded than the other was. Where the numbers cannot be made
- * equal (three equal hogs on two CPUs) that moves the surplus around, so that
- * over time all get the same.
- */
-static void balance(void *data)
+static struct runqueue *find_busiest(const struct runqueue *rq)
 {
-    struct runqueue *rq = data, *busiest = NULL;
+    struct runqueue *busiest = NULL;
     uint64_t most = READ_ONCE(rq->load);
-    unsigned long flags;
-    struct vcpu *v;
     uint32_t cpu;
 
     for_each_online_cpu (cpu) {
@@ -161,22 +155,44 @@ static void balance(void *data)
             most = READ_ONCE(other->load);
         }
     }
-    if (busiest) {
-        flags = lock_runqueues(busiest, rq);
-        for (v = busiest->first; v; v = v->sched.next)
-            if (!v->sched.is_running && vcpu_allowed_on(v, rq->cpu) &&
-                prefers(v, rq->cpu) >= prefers(v, busiest->cpu) &&
-                busiest->load >= rq->load + v->sched.weight)
-                break;
-        if (v) {
-            move_queued(busiest, rq, v);
-            cpu_raise_softirq(rq->cpu, SOFTIRQ_SCHEDULE);
-        }
-        unlock_runqueues(busiest, rq, flags);
+    return busiest;
+}
+
+/*
+ * Evens out the weights: takes a vCPU from the most loaded CPU if that leaves
+ * this one no more loaded than the other was. Where the numbers cannot be made
+ * equal (three equal hogs on two CPUs) that moves the surplus around, so that
+ * over time all get the same.
+ */
+static bool move_one(struct runqueue *busiest, struct runqueue *rq, s_time_t t)
+{
+    unsigned long flags = lock_runqueues(busiest, rq);
+    struct vcpu *v;
+
+    for (v = busiest->first; v; v = v->sched.next)
+        if (!v->sched.is_running && vcpu_allowed_on(v, rq->cpu) &&
+            prefers(v, rq->cpu) >= prefers(v, busiest->cpu) && busiest->load >= rq->load + v->sched.weight &&
+            t >= v->sched.moved_at + STAY_TIME)
+            break;
+    if (v) {
+        move_queued(busiest, rq, v);
+        v->sched.moved_at = t;
     }
+    unlock_runqueues(busiest, rq, flags);
+    return v;
+}
+
+static void balance(void *data)
+{
+    struct runqueue *rq = data, *busiest = find_busiest(rq);
+    s_time_t t = now();
+    unsigned long flags;
+
+    if (busiest && move_one(busiest, rq, t))
+        raise_softirq(SOFTIRQ_SCHEDULE);
     flags = spin_lock_irqsave(&rq->lock);
     if (!is_idle_vcpu(rq->curr))
-        timer_set(&rq->balance, now() + BALANCE_PERIOD);
+        timer_set(&rq->balance, t + BALANCE_PERIOD);
     spin_unlock_irqrestore(&rq->lock, flags);
 }
 
@@ -187,6 +203,8 @@ void sched_balance_init(struct runqueue *rq)
 
 void sched_balance_arm(struct runqueue *rq, s_time_t t)
 {
-    if (nr_cpus > 1 && !timer_is_pending(&rq->balance))
-        timer_set(&rq->balance, t + BALANCE_PERIOD);
+    if (nr_cpus == 1 || timer_is_pending(&rq->balance))
+        return;
+    /* Not all CPUs at the same moment, or they would take from each other in turn. */
+    timer_set(&rq->balance, t + BALANCE_PERIOD + BALANCE_PERIOD * rq->cpu / nr_cpus);
 }

@@ -300,15 +300,19 @@ static void schedule(void)
     struct runqueue *rq = &this_cpu(runqueues);
     struct vcpu *prev = current, *next;
 
+    bool pulled;
+
     spin_lock_irq(&rq->lock);
     next = sched_pick(rq, now());
-    if (next == rq->idle) {
+    do {
+        if (next != rq->idle)
+            break;
         cpumask_set(&sched_idle_map, rq->cpu);
         spin_unlock(&rq->lock);
-        sched_pull(rq);
+        pulled = sched_pull(rq);
         spin_lock(&rq->lock);
         next = sched_pick(rq, now());
-    }
+    } while (pulled); /* unless idle because its cap holds that one: then another */
     if (next == prev) {
         spin_unlock_irq(&rq->lock);
         return;

@@ -29,6 +29,7 @@ struct sched_vcpu {
     struct vcpu *next, *prev;      /* run queue links */
     int64_t vruntime;              /* weighted ns received, see sched/runqueue.h */
     int64_t ran_since;             /* system time up to which its running is accounted, ns */
+    int64_t moved_at;              /* when balancing moved it, ns: it stays for a while */
     int64_t quota;                 /* ns left of what it took from its domain's budget */
     vcpu_runstate_info_t runstate; /* accounting; the guest gets copies */
     cpumask_t hard_affinity, soft_affinity;

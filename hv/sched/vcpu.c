@@ -120,8 +120,12 @@ static bool any_online(const cpumask_t *mask)
     return false;
 }
 
-/* It moves by itself when it stops (sched_context_saved()) or is woken. */
-static void leave_forbidden_cpu(struct vcpu *v)
+/*
+ * One that runs where it may not any more is stopped and moves in
+ * sched_context_saved(); one that sleeps moves when it is woken; one that waits
+ * is woken again elsewhere, or may now be wanted by an idle CPU.
+ */
+static void apply_affinity(struct vcpu *v)
 {
     unsigned long flags;
     struct runqueue *rq = lock_vcpu_runqueue(v, &flags);
@@ -141,6 +145,8 @@ static void leave_forbidden_cpu(struct vcpu *v)
     spin_unlock_irqrestore(&rq->lock, flags);
     if (wake)
         vcpu_wake(v);
+    else if (v->sched.queued)
+        sched_kick_idle(v);
 }
 
 static void write_affinity(struct vcpu *v, cpumask_t *field, const cpumask_t *mask)
@@ -159,7 +165,7 @@ int sched_set_hard_affinity(struct vcpu *v, const cpumask_t *mask)
     if (v->sched.overridden)
         return -EBUSY;
     write_affinity(v, &v->sched.hard_affinity, mask);
-    leave_forbidden_cpu(v);
+    apply_affinity(v);
     return 0;
 }
 
@@ -186,6 +192,6 @@ int sched_pin_override(struct vcpu *v, int32_t cpu)
     }
     v->sched.overridden = cpu >= 0;
     write_affinity(v, &v->sched.hard_affinity, &mask);
-    leave_forbidden_cpu(v);
+    apply_affinity(v);
     return 0;
 }

@@ -201,8 +201,7 @@ static void timer_softirq(void)
 
 void timers_init_cpu(uint32_t cpu)
 {
-    spin_lock_init(&per_cpu(timers, cpu).lock, LOCK_TIMER);
-    per_cpu(timers, cpu).run_until = -1;
+    per_cpu(timers, cpu) = (struct cpu_timers){.lock = SPINLOCK_INIT(LOCK_TIMER), .run_until = -1};
 }
 
 void timers_init(void)
