@@ -299,7 +299,6 @@ static void do_memory(void)
                                        XENMEM_machphys_mapping,
                                        XENMEM_maximum_gpfn,
                                        XENMEM_add_to_physmap,
-                                       XENMEM_remove_from_physmap,
                                        8,
                                        26,
                                        28,
