@@ -5,6 +5,7 @@
 #include <console/console.h>
 #include <console/console_internal.h>
 #include <console/keyhandler.h>
+#include <console/keys.h>
 #include <console/printk.h>
 #include <console/ring.h>
 #include <console/uart.h>
@@ -414,6 +415,7 @@ void console_init_late(void)
     bool interrupt;
 
     grow_ring();
+    debug_keys_init();
     open_softirq(SOFTIRQ_CONSOLE, console_softirq);
 
     flags = console_acquire();

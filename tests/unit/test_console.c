@@ -159,6 +159,10 @@ void panic(const char *fmt, ...)
     abort();
 }
 
+void debug_keys_init(void)
+{
+}
+
 static void run_softirq(void)
 {
     if (softirq_raised) {
