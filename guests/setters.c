@@ -104,6 +104,27 @@ static void gs_selectors(void)
     gs_selector(0x10000 | FLAT_RING3_DS32, "gs selector high bits");
 }
 
+/* The first use of an LDT page may be by this hypercall. */
+static void gs_selector_of_ldt(void)
+{
+    uint64_t *ldt = page_alloc();
+    unsigned long hole = (unsigned long)page_hole();
+
+    ldt[1] = 0x0140f3f23456ffff; /* based at 0x1f23456 */
+    page_make_readonly(ldt);
+    must("set ldt", mmuext(MMUEXT_SET_LDT, (unsigned long)ldt, 512));
+    gs_selector(0xf, "gs selector in the ldt");
+    gs_selector(0xc, "gs selector in the ldt, rpl 0");
+    gs_selector(0x17, "gs selector empty in the ldt");
+    HC2(__HYPERVISOR_set_segment_base, SEGBASE_GS_USER_SEL, 0);
+    must("set ldt over a hole", mmuext(MMUEXT_SET_LDT, hole, 512));
+    gs_selector(0xf, "gs selector in unmapped ldt");
+    TRY("movw %w0, %%ds", ::"r"(0x1f));
+    result("fault in the ldt", "vector %lu error %lx, cr2 is base plus %ld", trap.first.vector,
+           trap.first.error_code, (long)(trap.cr2 - hole));
+    must("set ldt off", mmuext(MMUEXT_SET_LDT, 0, 0));
+}
+
 static void callbacks(void)
 {
     static const uint16_t types[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 0xffff};
@@ -295,6 +316,7 @@ void guest_main(void)
     user_setup();
     segment_bases();
     gs_selectors();
+    gs_selector_of_ldt();
     callbacks();
     trap_tables();
     debugregs();

@@ -118,11 +118,6 @@ static inline void invlpg(uint64_t va)
     __asm__ __volatile__("invlpg (%0)" : : "r"(va) : "memory");
 }
 
-static inline void wbinvd(void)
-{
-    __asm__ __volatile__("wbinvd" ::: "memory");
-}
-
 static inline void local_irq_disable(void)
 {
     __asm__ __volatile__("cli" ::: "memory");

@@ -23,7 +23,6 @@
 #define GATE_RPL       (3UL << 16)
 
 #define GDT_ENTRIES_PER_PAGE (PAGE_SIZE / sizeof(uint64_t))
-#define SELECTOR_LDT         4
 #define NO_CPU               (~0u)
 
 /* Not global: a CR3 load flushes it. */

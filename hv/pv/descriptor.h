@@ -28,6 +28,7 @@ struct vcpu;
 #define DESC_WINDOW_LDT   (16 * PAGE_SIZE) /* offset of the LDT in the window */
 #define DESC_GDT_LIMIT    (15 * PAGE_SIZE - 1)
 #define MAX_LDT_ENTRIES   8192
+#define SELECTOR_LDT      4 /* table indicator bit of a selector */
 
 /*
  * Whether a guest may have this descriptor in a table; may change it into the

@@ -1,11 +1,11 @@
 /* Port I/O of PV guests. */
 #include <pv/emulate_io.h>
-#include <cpu/insn.h>
 #include <domain/domain.h>
 #include <irq/pci.h>
 #include <mm/guest_access.h>
 #include <pv/ioport.h>
 #include <pv/iopl.h>
+#include <pv/port_io.h>
 #include <pv/pv.h>
 
 #define PORT_PIT_CHANNEL0  0x40
@@ -44,21 +44,6 @@ static bool iobitmap_allows(struct vcpu *v, uint16_t port, unsigned int bytes)
 bool pv_io_allowed(struct vcpu *v, const struct cpu_user_regs *regs, uint16_t port, unsigned int bytes)
 {
     return pv_iopl_allows(v, regs) || iobitmap_allows(v, port, bytes);
-}
-
-static uint32_t port_read(uint16_t port, unsigned int bytes)
-{
-    return bytes == 4 ? inl(port) : bytes == 2 ? inw(port) : inb(port);
-}
-
-static void port_write(uint16_t port, unsigned int bytes, uint32_t value)
-{
-    if (bytes == 4)
-        outl(port, value);
-    else if (bytes == 2)
-        outw(port, (uint16_t)value);
-    else
-        outb(port, (uint8_t)value);
 }
 
 /*
@@ -124,7 +109,7 @@ static bool special_read(struct vcpu *v, uint16_t port, unsigned int bytes, uint
     switch (port) {
     case PORT_PIT_CHANNEL2:
     case PORT_SPEAKER:
-        *value = inb(port);
+        *value = port_in(port, 1);
         return true;
     case PORT_PIT_CHANNEL0:
     case PORT_PIT_CHANNEL1:
@@ -137,8 +122,8 @@ static bool special_read(struct vcpu *v, uint16_t port, unsigned int bytes, uint
         *value = d->pv.cmos_index;
         return true;
     case PORT_CMOS_DATA:
-        outb(PORT_CMOS_INDEX, d->pv.cmos_index & 0x7f);
-        *value = inb(PORT_CMOS_DATA);
+        port_out(PORT_CMOS_INDEX, 1, d->pv.cmos_index & 0x7f);
+        *value = port_in(PORT_CMOS_DATA, 1);
         return true;
     default:
         return false;
@@ -156,21 +141,21 @@ static bool special_write(struct vcpu *v, uint16_t port, unsigned int bytes, uin
     switch (port) {
     case PORT_PIT_CHANNEL2:
     case PORT_SPEAKER:
-        outb(port, (uint8_t)value);
+        port_out(port, 1, value);
         return true;
     case PORT_PIT_CHANNEL0:
     case PORT_PIT_CHANNEL1:
         return true;
     case PORT_PIT_COMMAND:
         if (pit_command_ok((uint8_t)value))
-            outb(port, (uint8_t)value);
+            port_out(port, 1, value);
         return true;
     case PORT_CMOS_INDEX:
         d->pv.cmos_index = (uint8_t)value;
         return true;
     case PORT_CMOS_DATA:
-        outb(PORT_CMOS_INDEX, d->pv.cmos_index & 0x7f);
-        outb(PORT_CMOS_DATA, (uint8_t)value);
+        port_out(PORT_CMOS_INDEX, 1, d->pv.cmos_index & 0x7f);
+        port_out(PORT_CMOS_DATA, 1, value);
         return true;
     default:
         return false;
@@ -183,11 +168,11 @@ uint32_t pv_io_read(struct vcpu *v, uint16_t port, unsigned int bytes)
 
     if (special_read(v, port, bytes, &value))
         return value;
-    return ioport_access_ok(v->domain, port, bytes) ? port_read(port, bytes) : all_ones(bytes);
+    return ioport_access_ok(v->domain, port, bytes) ? port_in(port, bytes) : all_ones(bytes);
 }
 
 void pv_io_write(struct vcpu *v, uint16_t port, unsigned int bytes, uint32_t value)
 {
     if (!special_write(v, port, bytes, value) && ioport_access_ok(v->domain, port, bytes))
-        port_write(port, bytes, value);
+        port_out(port, bytes, value);
 }

@@ -23,6 +23,7 @@
 #include <pv/emulate_mem.h>
 #include <pv/flags.h>
 #include <pv/iopl.h>
+#include <pv/port_io.h>
 #include <pv/pv.h>
 
 enum outcome {

@@ -5,6 +5,8 @@
 #include <cpu/extable.h>
 #include <cpu/msr_policy.h>
 #include <domain/domain.h>
+#include <pv/descriptor.h>
+#include <pv/pv.h>
 
 #ifndef HOSPES_UNIT_TEST
 
@@ -47,6 +49,8 @@ static void set_user_gs_selector(struct vcpu *v, uint16_t selector)
 
     if (selector & ~3)
         selector |= 3;
+    if (selector & SELECTOR_LDT) /* its page may not be mapped yet: a fault here would make it null */
+        pv_map_ldt_page(v, selector & ~7UL);
     if (!load_gs(selector))
         selector = 0;
     /* Whether a null selector clears the base differs between vendors (NSCB). */

@@ -28,9 +28,14 @@ static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t cr2)
     uint32_t error = regs->error_code;
 
     if (unlikely(cr2 >= VMM_VIRT_START && cr2 < VMM_VIRT_END)) {
-        if (cr2 - v->pv.desc_window < DESC_WINDOW_SIZE && cr2 - v->pv.desc_window >= DESC_WINDOW_LDT &&
-            pv_map_ldt_page(v, cr2 - v->pv.desc_window - DESC_WINDOW_LDT))
-            return;
+        uint64_t offset = cr2 - v->pv.desc_window - DESC_WINDOW_LDT;
+
+        /* Descriptors are read with the VMM's rights. */
+        if (!(error & PFEC_USER) && offset < DESC_WINDOW_SIZE - DESC_WINDOW_LDT) {
+            if (pv_map_ldt_page(v, offset))
+                return;
+            cr2 = v->pv.ldt_base + offset; /* where the guest has its LDT */
+        }
     } else if ((error & (PFEC_PRESENT | PFEC_WRITE | PFEC_RESERVED)) == (PFEC_PRESENT | PFEC_WRITE) &&
                v->pv.kernel_mode && pv_emulate_pt_write(v, cr2, regs)) {
         return;
