@@ -477,6 +477,7 @@ void guest_main(void)
         actions[pick(ARRAY_SIZE(actions))]();
     }
     stop_second();
+    audit_point();
     result("survived", "all rounds");
     for (unsigned int i = 0; i < VCPUS; i++)
         print("vcpu %u: mapped %lu updated %lu pinned %lu stored %lu made %lu\n", i, fuzzers[i].mapped,

@@ -60,7 +60,8 @@ static void test_start_info(void)
 /* Walks the initial mapping: everything 4 KiB pages, in order, writable but for page tables. */
 static void test_initial_tables(void)
 {
-    /* Whether kernel pages carry U/S or G or are dirty already, and how bits 52-58 are used, is the VMM's own business. */
+    /* Whether kernel pages carry U/S or G or are dirty already, and how bits 52-58 are used, is the VMM's own
+     * business. */
     const uint64_t hidden = PTE_FRAME | PTE_US | PTE_G | PTE_D | (0x7ful << 52);
     unsigned long table_start = virt_to_pfn((void *)start_info->pt_base);
     unsigned long tables = start_info->nr_pt_frames, end, va;

@@ -30,7 +30,13 @@ void result(const char *name, const char *fmt, ...);
 /* "TEST name: 0" or the name of an errno. */
 void result_errno(const char *name, long value);
 
-/* Powers the machine off after printing DONE. */
+/*
+ * Asks the runner to have the VMM check all its reference counts (a debug key
+ * of Hospes) and waits for its answer, the letter c on the console.
+ */
+void audit_point(void);
+
+/* Powers the machine off after an audit and printing DONE. */
 void finish(void) __attribute__((noreturn));
 
 /* The subject of the guest: called once with everything set up. */

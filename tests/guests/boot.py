@@ -36,6 +36,10 @@ TEMPLATES = {"crash"}
 HV_OPTIONS = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all dom0_mem=128M"
 # Lines of the hypervisor that no guest may cause.
 COMPLAINT = re.compile(r"\(HV\).*(WARN|ASSERT|PANIC|BUG|panic|assertion)")
+# The guest waits for an audit: input to the VMM, its key, input back to dom0, go on.
+AUDIT = re.compile(r"^AUDIT\b", re.M)
+AUDIT_KEYS = b"\x01\x01\x01M\x01\x01\x01c"
+AUDIT_RESULT = re.compile(r"audit of \d+ frames: (\d+) differences")
 END = re.compile(r"^DONE\b", re.M)
 CRASHED = re.compile(r"(Hardware Dom0|Hardware domain|Domain 0).*crashed", re.I)
 HALTED = re.compile(r"\((HV|XEN)\).*(halt|power)", re.I)
@@ -65,11 +69,11 @@ def qemu_command(hypervisor, name):
 def boot(hypervisor, name):
     """Returns the serial output.  Ends when QEMU does, some seconds after DONE, or at the time limit."""
     limit = float(os.environ.get("GUEST_TIMEOUT", SETTINGS.get(name, {}).get("timeout", 120)))
-    process = subprocess.Popen(qemu_command(hypervisor, name), stdin=subprocess.DEVNULL,
+    process = subprocess.Popen(qemu_command(hypervisor, name), stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     selector = selectors.DefaultSelector()
     selector.register(process.stdout, selectors.EVENT_READ)
-    deadline, output, done = time.monotonic() + limit, b"", False
+    deadline, output, done, audits = time.monotonic() + limit, b"", False, 0
     try:
         while time.monotonic() < deadline:
             if not selector.select(min(1.0, max(0.0, deadline - time.monotonic()))):
@@ -79,6 +83,10 @@ def boot(hypervisor, name):
                 break
             output += chunk
             text = output.decode("latin-1")
+            if len(AUDIT.findall(text)) > audits:
+                audits += 1
+                process.stdin.write(AUDIT_KEYS)
+                process.stdin.flush()
             if not done and END.search(text):
                 done, deadline = True, min(deadline, time.monotonic() + 5)
             if not done and CRASHED.search(text):
@@ -95,6 +103,15 @@ def test_lines(output):
     """The TEST lines, without what the console may have put in front of them."""
     lines = [m.group(0) for m in re.finditer(r"TEST [^\n]*|FAILED [^\n]*|UNEXPECTED [^\n]*", output)]
     return lines + (["TEST end: crashed"] if crashed(output) else [])
+
+
+def audit_problems(output):
+    """Audits that found something, or were not made, on a hypervisor that has them."""
+    results = AUDIT_RESULT.findall(output)
+    problems = [f"audit: {r} differences" for r in results if r != "0"]
+    if "(HV)" in output and len(results) < len(AUDIT.findall(output)):
+        problems.append(f"{len(AUDIT.findall(output))} audits wanted, {len(results)} made")
+    return problems
 
 
 def crashed(output):

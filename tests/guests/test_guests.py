@@ -21,6 +21,7 @@ def test_guest(name):
     log.write_text(output)
     problems = oracle.differences(name, boot.test_lines(output))
     problems += [f"complaint: {l}" for l in output.splitlines() if boot.COMPLAINT.search(l)]
+    problems += boot.audit_problems(output)
     if not boot.END.search(output) and not boot.crashed(output):
         problems.append("never said DONE; end of output:\n" + output[-2000:])
     assert not problems, "\n".join(problems)
