@@ -57,6 +57,7 @@ struct domain {
     bool is_privileged;        /* may use control interfaces: dom0 */
     bool is_hardware;          /* owns the machine's devices: dom0 */
     bool is_idle;
+    bool is_xenstore;          /* XEN_DOMCTL_CDF_xs_domain: shown to the toolstack, nothing else */
     enum domain_dying dying;
     bool is_shut_down, is_shutting_down;
     uint32_t shutdown_code;    /* SHUTDOWN_CODE_NONE until chosen */

@@ -53,5 +53,7 @@ int pv_vcpu_init(struct vcpu *v);
 void pv_vcpu_destroy(struct vcpu *v);
 /* Context for VCPUOP_initialise and XEN_DOMCTL_setvcpucontext; all checked first. -EINVAL, -EBUSY, -ERESTART. */
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
+/* The reverse, for a vCPU that does not run. */
+void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c);
 
 #endif

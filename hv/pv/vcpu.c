@@ -131,3 +131,43 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     v->is_initialised = true;
     return 0;
 }
+
+static uint64_t table_cr3(const struct page_info *table)
+{
+    return table ? paddr_x(mfn_to_paddr(page_to_mfn(table))) : 0;
+}
+
+void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
+{
+    const struct pv_vcpu *pv = &v->pv;
+
+    memset(c, 0, sizeof(*c));
+    fpu_export(v, &c->fpu_ctxt);
+    c->flags = VGCF_I387_VALID | (pv->kernel_mode ? VGCF_in_kernel : 0) |
+               (pv->failsafe.mask_events ? VGCF_failsafe_disables_events : 0) |
+               (pv->syscall.mask_events ? VGCF_syscall_disables_events : 0) |
+               (v->sched.pause_flags & VPF_DOWN ? 0 : VGCF_online);
+    c->user_regs = v->regs;
+    /* IOPL is virtual: it travels in the flags. */
+    c->user_regs.rflags = (c->user_regs.rflags & ~RFLAGS_IOPL) | (uint64_t)pv->iopl << 12;
+    memcpy(c->trap_ctxt, pv->trap_table, sizeof(c->trap_ctxt));
+    c->ldt_base = pv->ldt_base;
+    c->ldt_ents = pv->ldt_entries;
+    for (unsigned int i = 0; i < PV_GDT_FRAMES && pv->gdt_pages[i]; i++)
+        c->gdt_frames[i] = mfn_x(page_to_mfn(pv->gdt_pages[i]));
+    c->gdt_ents = pv->gdt_entries;
+    c->kernel_ss = pv->kernel_ss;
+    c->kernel_sp = pv->kernel_sp;
+    c->ctrlreg[0] = pv->cr0_guest;
+    c->ctrlreg[1] = table_cr3(pv->user_table) | (pv->user_table ? 1 : 0);
+    c->ctrlreg[3] = table_cr3(pv->kernel_table);
+    c->ctrlreg[4] = pv->cr4_guest;
+    memcpy(c->debugreg, pv->debugreg, sizeof(c->debugreg));
+    c->event_callback_eip = pv->event.eip;
+    c->failsafe_callback_eip = pv->failsafe.eip;
+    c->syscall_callback_eip = pv->syscall.eip;
+    c->vm_assist = v->domain->vm_assist;
+    c->fs_base = pv->fs_base;
+    c->gs_base_kernel = pv->gs_base_kernel;
+    c->gs_base_user = pv->gs_base_user;
+}

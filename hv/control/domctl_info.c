@@ -1,0 +1,174 @@
+/* What tools ask about a domain. */
+#include <base/compiler.h>
+#include <base/errno.h>
+#include <control/domctl.h>
+#include <control/guest_bitmap.h>
+#include <lib/string.h>
+#include <mm/guest_access.h>
+#include <mm/page_type.h>
+#include <sched/sched.h>
+#include <time/time.h>
+
+static uint32_t vcpus_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
+{
+    uint32_t flags = XEN_DOMINF_blocked;
+    struct vcpu *v;
+
+    info->max_vcpu_id = XEN_INVALID_MAX_VCPU_ID;
+    for_each_vcpu (d, v) {
+        vcpu_runstate_info_t runstate;
+        uint64_t pause = READ_ONCE(v->sched.pause_flags);
+
+        vcpu_runstate_get(v, &runstate);
+        info->cpu_time += runstate.time[RUNSTATE_running];
+        info->max_vcpu_id = v->id;
+        if (pause & VPF_DOWN)
+            continue;
+        if (!(pause & VPF_BLOCKED))
+            flags &= ~(uint32_t)XEN_DOMINF_blocked;
+        if (READ_ONCE(v->sched.is_running))
+            flags |= XEN_DOMINF_running;
+        info->nr_online_vcpus++;
+    }
+    return flags;
+}
+
+void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
+{
+    uint32_t flags;
+
+    memset(info, 0, sizeof(*info));
+    flags = vcpus_info(d, info);
+    if (d->dying == DOMAIN_DEAD)
+        flags |= XEN_DOMINF_dying;
+    if (d->is_shut_down)
+        flags |= XEN_DOMINF_shutdown | (d->shutdown_code & XEN_DOMINF_shutdownmask) << XEN_DOMINF_shutdownshift;
+    if (d->controller_pause_count)
+        flags |= XEN_DOMINF_paused;
+    if (d->is_xenstore)
+        flags |= XEN_DOMINF_xs_domain;
+    info->domain = d->id;
+    info->flags = flags;
+    info->tot_pages = READ_ONCE(d->mm.tot_pages);
+    info->max_pages = READ_ONCE(d->mm.max_pages);
+    info->outstanding_pages = READ_ONCE(d->mm.claimed);
+    info->shared_info_frame = mfn_x(virt_to_mfn(d->shared_info));
+    info->ssidref = d->ssidref;
+    memcpy(info->handle, d->handle, sizeof(info->handle));
+    /* A PV guest's physical addresses are the machine's. */
+    info->gpaddr_bits = (uint8_t)(64 - __builtin_clzl(max_page) + PAGE_SHIFT);
+}
+
+/* The domain with this number; for tools that list domains, Xen answers -ESRCH where there is none. */
+int domctl_getdomaininfo(struct domain *unused, struct xen_domctl *op, bool *copyback)
+{
+    struct domain *d = domain_find(op->domain);
+
+    if (!d)
+        return -ESRCH;
+    domain_info(d, &op->u.getdomaininfo);
+    op->domain = d->id;
+    domain_put(d);
+    *copyback = true;
+    return 0;
+}
+
+int domctl_getvcpuinfo(struct domain *d, struct xen_domctl *op, bool *copyback)
+{
+    struct xen_domctl_getvcpuinfo *info = &op->u.getvcpuinfo;
+    struct vcpu *v = domain_vcpu(d, info->vcpu);
+    vcpu_runstate_info_t runstate;
+
+    if (info->vcpu >= d->max_vcpus)
+        return -EINVAL;
+    if (!v)
+        return -ESRCH;
+    vcpu_runstate_get(v, &runstate);
+    info->online = !(v->sched.pause_flags & VPF_DOWN);
+    info->blocked = !!(v->sched.pause_flags & VPF_BLOCKED);
+    info->running = v->sched.is_running;
+    info->cpu_time = runstate.time[RUNSTATE_running];
+    info->cpu = v->processor;
+    *copyback = true;
+    return 0;
+}
+
+/* Of a machine frame number of the domain (a PV guest's gfn for tools): what kind of page it is. */
+static uint64_t frame_type(struct domain *d, uint64_t mfn)
+{
+    struct page_info *page = get_page_from_mfn(_mfn(mfn), d);
+    uint64_t type, result = XEN_DOMCTL_PFINFO_NOTAB;
+
+    if (!page)
+        return XEN_DOMCTL_PFINFO_XTAB;
+    type = READ_ONCE(page->type_info);
+    if ((type & PGT_COUNT_MASK) && (type & PGT_VALIDATED)) {
+        switch (type & PGT_TYPE_MASK) {
+        case PGT_L1:
+            result = XEN_DOMCTL_PFINFO_L1TAB;
+            break;
+        case PGT_L2:
+            result = XEN_DOMCTL_PFINFO_L2TAB;
+            break;
+        case PGT_L3:
+            result = XEN_DOMCTL_PFINFO_L3TAB;
+            break;
+        case PGT_L4:
+            result = XEN_DOMCTL_PFINFO_L4TAB;
+            break;
+        }
+    }
+    if (type & PGT_PINNED)
+        result |= XEN_DOMCTL_PFINFO_LPINTAB;
+    put_page(page);
+    return result;
+}
+
+int domctl_getpageframeinfo3(struct domain *d, struct xen_domctl *op, bool *copyback)
+{
+    uint64_t num = op->u.getpageframeinfo3.num, va = guest_handle_va(op->u.getpageframeinfo3.array);
+
+    if (num > 1024)
+        return -E2BIG;
+    for (uint64_t i = 0; i < num; i++) {
+        xen_pfn_t entry;
+
+        if (copy_from_guest_index(&entry, va, i))
+            return -EFAULT;
+        entry = frame_type(d, entry);
+        if (copy_to_guest_index(va, i, &entry))
+            return -EFAULT;
+    }
+    return 0;
+}
+
+/* One node: node 0. */
+int domctl_nodeaffinity(struct domain *d, struct xen_domctl *op, bool *copyback)
+{
+    cpumask_t nodes = {{1}};
+    int rc;
+
+    if (op->cmd == XEN_DOMCTL_getnodeaffinity)
+        return cpumask_to_guest(&op->u.nodeaffinity.nodemap, &nodes);
+    rc = cpumask_from_guest(&nodes, &op->u.nodeaffinity.nodemap);
+    if (rc)
+        return rc;
+    return nodes.bits[0] & 1 ? 0 : -EINVAL;
+}
+
+#define TSC_MODE_DEFAULT 0
+#define TSC_MODE_NEVER   2
+
+/* RDTSC is the machine's own: it is never emulated, which the default mode permits. */
+int domctl_tscinfo(struct domain *d, struct xen_domctl *op, bool *copyback)
+{
+    struct xen_domctl_tsc_info *t = &op->u.tsc_info;
+
+    if (d == current->domain)
+        return -EINVAL;
+    if (op->cmd == XEN_DOMCTL_settscinfo)
+        return t->tsc_mode == TSC_MODE_DEFAULT || t->tsc_mode == TSC_MODE_NEVER ? 0 : -EOPNOTSUPP;
+    *t = (struct xen_domctl_tsc_info){.tsc_mode = TSC_MODE_DEFAULT, .gtsc_khz = (uint32_t)tsc_khz};
+    *copyback = true;
+    return 0;
+}
