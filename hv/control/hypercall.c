@@ -31,5 +31,6 @@ bool hypercall_preempt_check(void)
     const struct vcpu *v = current;
 
     /* Frames that were freed wait for one flush at the end: no reason to stop and do it for each. */
-    return (READ_ONCE(this_cpu(softirq_pending)) & ~BIT(SOFTIRQ_RETIRE)) || (!v->domain->is_idle && events_need_delivery(v->vcpu_info));
+    return (READ_ONCE(this_cpu(softirq_pending)) & ~BIT(SOFTIRQ_RETIRE)) ||
+           (!v->domain->is_idle && events_need_delivery(v->vcpu_info));
 }

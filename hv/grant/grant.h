@@ -15,8 +15,12 @@ struct domain;
  * entries to begin with. -ENOMEM, -EINVAL.
  */
 int grant_table_init(struct domain *d, uint32_t max_frames, uint32_t max_maptrack);
+/* The newest version that the domain may choose: 1 or 2. */
+void grant_table_limit_version(struct domain *d, uint32_t version);
 /* Gives the first frames to the domain; once it can be found by its id. */
 void grant_table_share(struct domain *d);
+/* XENMEM_acquire_resource, for a toolstack that maps another domain's grant table. 0, -EPERM, -ESRCH, ... */
+long grant_acquire_resource(uint64_t arg_gva);
 /* Teardown: drops what d has mapped of other domains. No vCPU of d runs. 0 or -ERESTART. */
 int grant_release_mappings(struct domain *d) __must_check;
 /* Frees the table; once no other domain can find d. */

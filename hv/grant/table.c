@@ -10,6 +10,7 @@
 #include <mm/guest_access.h>
 #include <mm/page_alloc.h>
 #include <mm/page_type.h>
+#include <xen/memory.h>
 
 static uint32_t opt_max_frames = 64;
 BOOT_OPTION_UINT("gnttab_max_frames", opt_max_frames);
@@ -210,6 +211,60 @@ long grant_get_status_frames(uint64_t gva, uint32_t count)
     return copy_to_guest(gva, &op, sizeof(op)) ? -EFAULT : 0;
 }
 
+/* Table lock. The array that a resource id means, once it has `frames` frames; NULL: not that many. */
+static void *const *resource_frames(struct domain *d, uint32_t id, uint64_t frames)
+{
+    struct grant_table *gt = d->grant;
+
+    if (id == XENMEM_resource_grant_table_id_shared)
+        return frames <= gt->max_frames && !grow(d, (uint32_t)frames) ? gt->shared : NULL;
+    return gt->version == 2 && frames <= gt->nr_status ? (void **)gt->status : NULL;
+}
+
+static int acquire(struct domain *d, struct xen_mem_acquire_resource *r)
+{
+    void *const *frames;
+
+    if (r->type != XENMEM_resource_grant_table)
+        return -EOPNOTSUPP;
+    if (r->id > XENMEM_resource_grant_table_id_status || r->frame + r->nr_frames < r->frame)
+        return -EINVAL;
+    if (!guest_handle_va(r->frame_list)) {
+        if (r->nr_frames)
+            return -EINVAL;
+        r->nr_frames = r->id == XENMEM_resource_grant_table_id_shared
+                           ? d->grant->max_frames
+                           : status_frames_for(d->grant->max_frames);
+        return 0;
+    }
+    spin_lock(&d->grant->lock);
+    frames = resource_frames(d, r->id, r->frame + r->nr_frames);
+    spin_unlock(&d->grant->lock);
+    if (!frames)
+        return -EINVAL;
+    return write_frame_list(guest_handle_va(r->frame_list), frames + r->frame, r->nr_frames);
+}
+
+long grant_acquire_resource(uint64_t arg_gva)
+{
+    struct xen_mem_acquire_resource r;
+    struct domain *d;
+    int rc;
+
+    if (copy_from_guest(&r, arg_gva, sizeof(r)))
+        return -EFAULT;
+    if (r.pad)
+        return -EINVAL;
+    d = domain_find(r.domid);
+    if (!d)
+        return -ESRCH;
+    rc = d == current->domain || !current->domain->is_privileged ? -EPERM : acquire(d, &r);
+    domain_put(d);
+    if (!rc && copy_to_guest(arg_gva, &r, sizeof(r)))
+        return -EFAULT;
+    return rc;
+}
+
 static void lock_all_entries(struct grant_table *gt)
 {
     for (unsigned int i = 0; i < GRANT_STRIPES; i++)
@@ -308,6 +363,8 @@ long grant_set_version(uint64_t gva)
         return -EFAULT;
     if (op.version != 1 && op.version != 2)
         return -EINVAL;
+    if (op.version > gt->max_version)
+        return -ENOSYS; /* as before there was a choice */
     spin_lock(&gt->lock);
     rc = change_version(current->domain, op.version);
     op.version = gt->version;
@@ -345,6 +402,7 @@ int grant_table_init(struct domain *d, uint32_t max_frames, uint32_t max_maptrac
     for (unsigned int i = 0; i < GRANT_STRIPES; i++)
         spin_lock_init(&gt->stripe[i], LOCK_GRANT);
     gt->version = 1;
+    gt->max_version = 2;
     gt->free_handle = MAPTRACK_NONE;
     gt->max_frames = max_frames ? max_frames : opt_max_frames;
     gt->max_maptrack = max_maptrack ? max_maptrack : opt_max_maptrack;
@@ -355,6 +413,11 @@ int grant_table_init(struct domain *d, uint32_t max_frames, uint32_t max_maptrac
     if (!gt->shared || !gt->active || !gt->status || !gt->maptrack)
         return -ENOMEM;
     return alloc_frame(gt);
+}
+
+void grant_table_limit_version(struct domain *d, uint32_t version)
+{
+    d->grant->max_version = version;
 }
 
 void grant_table_share(struct domain *d)

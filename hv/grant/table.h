@@ -47,6 +47,7 @@ struct grant_table {
     spinlock_t lock;
     spinlock_t stripe[GRANT_STRIPES];
     uint32_t version; /* 1 or 2 */
+    uint32_t max_version;
     uint32_t nr_frames, max_frames;
     uint32_t nr_status;
     void **shared;                /* max_frames VMM pages */

@@ -2,6 +2,7 @@
 #include <base/errno.h>
 #include <control/hypercall.h>
 #include <domain/domain.h>
+#include <grant/grant.h>
 #include <mm/guest_access.h>
 #include <mm/memory_op.h>
 #include <mm/page.h>
@@ -174,8 +175,9 @@ long hc_memory_op(struct hypercall_args *args)
     case XENMEM_get_sharing_freed_pages:
     case XENMEM_get_sharing_shared_pages:
         return 0; /* frames are never shared by contents */
-    case XENMEM_get_vnumainfo:
     case XENMEM_acquire_resource:
+        return grant_acquire_resource(arg);
+    case XENMEM_get_vnumainfo:
     case XENMEM_paging_op:
     case XENMEM_access_op:
     case XENMEM_sharing_op:

@@ -1,0 +1,206 @@
+/* sysctl: what the machine is. */
+#include <base/errno.h>
+#include <control/policy.h>
+#include <control/sysctl.h>
+#include <cpu/cpuid_policy.h>
+#include <cpu/smp.h>
+#include <domain/domain.h>
+#include <lib/string.h>
+#include <mm/guest_access.h>
+#include <mm/page_alloc.h>
+#include <sched/sched.h>
+#include <time/time.h>
+
+BUILD_BUG_ON(FEATURESET_WORDS != ARRAY_SIZE(((struct cpu_features *)0)->words));
+
+/* Extended topology (SDM vol 2, CPUID leaf 0Bh): level 0 is threads, level 1 cores. */
+#define LEAF_TOPOLOGY 0xb
+
+struct topology {
+    uint32_t threads, cores;           /* of a core, of a socket */
+    uint32_t core_shift, socket_shift; /* of an APIC ID */
+};
+
+/* Without the leaf each CPU counts as a core, all in one socket. */
+static struct topology topology(void)
+{
+    struct topology t = {.threads = 1, .cores = nr_cpus, .core_shift = 0, .socket_shift = 31};
+    struct cpuid_regs smt, core;
+
+    if (host_cpu.max_leaf < LEAF_TOPOLOGY)
+        return t;
+    smt = cpuid_count(LEAF_TOPOLOGY, 0);
+    core = cpuid_count(LEAF_TOPOLOGY, 1);
+    if (!(smt.b & 0xffff) || !(core.b & 0xffff))
+        return t;
+    t.threads = smt.b & 0xffff;
+    t.cores = (core.b & 0xffff) / t.threads;
+    t.core_shift = smt.a & 31;
+    t.socket_shift = core.a & 31;
+    return t;
+}
+
+static uint64_t claimed_pages(void)
+{
+    uint64_t claimed = 0;
+    uint32_t next = 0;
+    struct domain *d;
+
+    while (next < DOMID_FIRST_RESERVED && (d = domain_find_next((domid_t)next)) != NULL) {
+        claimed += d->mm.claimed;
+        next = d->id + 1u;
+        domain_put(d);
+    }
+    return claimed;
+}
+
+static int physinfo(struct xen_sysctl_physinfo *p)
+{
+    struct topology t = topology();
+
+    memset(p, 0, sizeof(*p));
+    p->threads_per_core = t.threads;
+    p->cores_per_socket = t.cores;
+    p->nr_cpus = nr_cpus;
+    p->max_cpu_id = nr_cpus - 1;
+    p->nr_nodes = 1;
+    p->cpu_khz = (uint32_t)tsc_khz;
+    p->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 | XEN_SYSCTL_PHYSCAP_gnttab_v2;
+    p->total_pages = total_pages;
+    p->free_pages = free_page_count();
+    p->outstanding_pages = claimed_pages();
+    p->max_mfn = max_page - 1;
+    memcpy(p->hw_cap, host_cpu.words, sizeof(p->hw_cap));
+    return 0;
+}
+
+/* A null array asks for the number only. */
+static int cpu_topology(struct xen_sysctl_cputopoinfo *c)
+{
+    uint64_t gva = guest_handle_va(c->cputopo);
+    uint32_t room = c->num_cpus;
+    struct topology t = topology();
+
+    c->num_cpus = nr_cpus;
+    for (uint32_t cpu = 0; gva && cpu < MIN(room, nr_cpus); cpu++) {
+        uint32_t id = cpu_to_apicid[cpu];
+        struct xen_sysctl_cputopo out = {
+            .core = (id & (BIT(t.socket_shift) - 1)) >> t.core_shift,
+            .socket = id >> t.socket_shift,
+        };
+
+        if (copy_to_guest_index(gva, cpu, &out))
+            return -EFAULT;
+    }
+    return 0;
+}
+
+/* One node with all the memory. */
+static int numa(struct xen_sysctl_numainfo *n)
+{
+    uint64_t memory = guest_handle_va(n->meminfo), distance = guest_handle_va(n->distance);
+    struct xen_sysctl_meminfo m = {.memsize = total_pages << PAGE_SHIFT,
+                                   .memfree = free_page_count() << PAGE_SHIFT};
+    const uint32_t self = 10; /* ACPI, SLIT: the distance to itself */
+
+    if (n->num_nodes && memory && copy_to_guest(memory, &m, sizeof(m)))
+        return -EFAULT;
+    if (n->num_nodes && distance && copy_to_guest(distance, &self, sizeof(self)))
+        return -EFAULT;
+    n->num_nodes = 1;
+    return 0;
+}
+
+static int pci_topology(struct xen_sysctl_pcitopoinfo *p)
+{
+    const uint32_t node = 0;
+
+    for (uint32_t i = 0; i < p->num_devs; i++) {
+        if (copy_to_guest_index(guest_handle_va(p->nodes), i, &node))
+            return -EFAULT;
+    }
+    return 0;
+}
+
+static int cpu_info(struct xen_sysctl_getcpuinfo *c)
+{
+    c->nr_cpus = MIN(c->max_cpus, nr_cpus);
+    for (uint32_t cpu = 0; cpu < c->nr_cpus; cpu++) {
+        struct xen_sysctl_cpuinfo info = {.idletime = sched_cpu_idle_ns(cpu)};
+
+        if (copy_to_guest_index(guest_handle_va(c->info), cpu, &info))
+            return -EFAULT;
+    }
+    return 0;
+}
+
+static uint32_t feature_word(uint32_t index, uint32_t word)
+{
+    uint32_t bits = 0;
+
+    if (index == XEN_SYSCTL_cpu_featureset_raw || index == XEN_SYSCTL_cpu_featureset_host)
+        return host_cpu.words[word];
+    if (index != XEN_SYSCTL_cpu_featureset_pv && index != XEN_SYSCTL_cpu_featureset_pv_max)
+        return 0; /* no hardware-assisted guests */
+    for (uint32_t bit = 0; bit < 32; bit++)
+        if (pv_guest_has(current, (enum cpu_feature)(word * 32 + bit)))
+            bits |= 1u << bit;
+    return bits;
+}
+
+static int feature_set(struct xen_sysctl_cpu_featureset *f)
+{
+    uint64_t gva = guest_handle_va(f->features);
+    uint32_t room = f->nr_features;
+
+    if (f->index > XEN_SYSCTL_cpu_featureset_hvm_max)
+        return -EINVAL;
+    f->nr_features = FEATURESET_WORDS;
+    if (!gva)
+        return 0;
+    for (uint32_t i = 0; i < MIN(room, FEATURESET_WORDS); i++) {
+        uint32_t word = feature_word(f->index, i);
+
+        if (copy_to_guest_index(gva, i, &word))
+            return -EFAULT;
+    }
+    return room < FEATURESET_WORDS ? -ENOBUFS : 0;
+}
+
+static int cpu_policy(struct xen_sysctl_cpu_policy *p)
+{
+    if (p->_rsvd || p->index > XEN_SYSCTL_cpu_policy_hvm_default)
+        return -EINVAL;
+    return policy_to_guest(p->index <= XEN_SYSCTL_cpu_policy_host, guest_handle_va(p->leaves), &p->nr_leaves,
+                           guest_handle_va(p->msrs), &p->nr_msrs);
+}
+
+int sysctl_machine(struct xen_sysctl *op)
+{
+    switch (op->cmd) {
+    case XEN_SYSCTL_physinfo:
+        return physinfo(&op->u.physinfo);
+    case XEN_SYSCTL_cputopoinfo:
+        return cpu_topology(&op->u.cputopoinfo);
+    case XEN_SYSCTL_numainfo:
+        return numa(&op->u.numainfo);
+    case XEN_SYSCTL_pcitopoinfo:
+        return pci_topology(&op->u.pcitopoinfo);
+    case XEN_SYSCTL_getcpuinfo:
+        return cpu_info(&op->u.getcpuinfo);
+    case XEN_SYSCTL_availheap:
+        if (op->u.availheap.min_bitwidth || op->u.availheap.max_bitwidth || op->u.availheap.node > 0)
+            return -EOPNOTSUPP;
+        op->u.availheap.avail_bytes = free_page_count() << PAGE_SHIFT;
+        return 0;
+    case XEN_SYSCTL_get_cpu_levelling_caps:
+        op->u.cpu_levelling_caps.caps = cpuid_faulting ? XEN_SYSCTL_CPU_LEVELCAP_faulting : 0;
+        return 0;
+    case XEN_SYSCTL_get_cpu_featureset:
+        return feature_set(&op->u.cpu_featureset);
+    case XEN_SYSCTL_get_cpu_policy:
+        return cpu_policy(&op->u.cpu_policy);
+    default:
+        return -ENOSYS;
+    }
+}
