@@ -28,6 +28,7 @@ void smap_patch_init(void);
 #include <mm/frametable.h>
 #include <mm/page_alloc.h>
 #include <mm/tlb.h>
+#include <mm/validate.h>
 #include <mm/vmm_paging.h>
 #include <pv/traps.h>
 #include <sched/sched.h>
@@ -141,6 +142,7 @@ void __init boot_start(void)
     printk("Hospes %s, a virtual machine monitor with the interface of Xen 4.17\n", HOSPES_VERSION);
     printk_info("Loaded by %s; command line: %s\n", boot_info.loader, cmdline_saved());
     cpu_features_init();
+    l1tf_init();
     cpu_control_init();
     fpu_init();
     fpu_init_cpu();

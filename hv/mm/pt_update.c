@@ -128,7 +128,7 @@ static __always_inline int update_l1(const struct pt_context *c, pte_t *slot, pt
     int rc;
 
     if (!(new &PTE_P)) {
-        if (new &&unlikely(rc = nonpresent_pte_check(new)))
+        if (new &&unlikely(rc = nonpresent_pte_check(new, c->owner)))
             return rc;
     } else {
         new = guest_pte(new, 1);
@@ -137,9 +137,11 @@ static __always_inline int update_l1(const struct pt_context *c, pte_t *slot, pt
                 return change_write_right(c, slot, old, new, mode);
             return likely(write_entry(slot, old, new, mode)) ? 0 : -EAGAIN;
         }
-        rc = l1e_get(&new, c->owner, c->fd);
-        if (unlikely(rc))
+        rc = l1e_get(new, c->owner, c->fd);
+        if (unlikely(rc < 0))
             return rc;
+        if (unlikely(rc == L1E_READ_ONLY))
+            new &= ~PTE_RW;
     }
     if (unlikely(!write_entry(slot, old, new, mode))) {
         l1e_put(new);
@@ -187,7 +189,7 @@ int pt_update_upper(const struct pt_context *c, struct page_info *table, unsigne
     if (level == 4 && is_vmm_slot(index))
         return -EINVAL;
     if (!(new &PTE_P)) {
-        rc = new ? nonpresent_pte_check(new) : 0;
+        rc = new ? nonpresent_pte_check(new, c->owner) : 0;
     } else {
         new = guest_pte(new, level);
         if (!((old ^ new) & (PTE_P | PTE_ADDR_MASK))) {

@@ -278,20 +278,20 @@ bool pt_write_decode(struct pt_write *w, const uint8_t *insn, size_t len)
     return true;
 }
 
-uint64_t *pt_write_reg(struct cpu_user_regs *regs, unsigned int reg)
-{
-    static const uint8_t offsets[16] = {
-        offsetof(struct cpu_user_regs, rax), offsetof(struct cpu_user_regs, rcx),
-        offsetof(struct cpu_user_regs, rdx), offsetof(struct cpu_user_regs, rbx),
-        offsetof(struct cpu_user_regs, rsp), offsetof(struct cpu_user_regs, rbp),
-        offsetof(struct cpu_user_regs, rsi), offsetof(struct cpu_user_regs, rdi),
-        offsetof(struct cpu_user_regs, r8),  offsetof(struct cpu_user_regs, r9),
-        offsetof(struct cpu_user_regs, r10), offsetof(struct cpu_user_regs, r11),
-        offsetof(struct cpu_user_regs, r12), offsetof(struct cpu_user_regs, r13),
-        offsetof(struct cpu_user_regs, r14), offsetof(struct cpu_user_regs, r15),
-    };
+static const uint8_t reg_offsets[16] = {
+    offsetof(struct cpu_user_regs, rax), offsetof(struct cpu_user_regs, rcx),
+    offsetof(struct cpu_user_regs, rdx), offsetof(struct cpu_user_regs, rbx),
+    offsetof(struct cpu_user_regs, rsp), offsetof(struct cpu_user_regs, rbp),
+    offsetof(struct cpu_user_regs, rsi), offsetof(struct cpu_user_regs, rdi),
+    offsetof(struct cpu_user_regs, r8),  offsetof(struct cpu_user_regs, r9),
+    offsetof(struct cpu_user_regs, r10), offsetof(struct cpu_user_regs, r11),
+    offsetof(struct cpu_user_regs, r12), offsetof(struct cpu_user_regs, r13),
+    offsetof(struct cpu_user_regs, r14), offsetof(struct cpu_user_regs, r15),
+};
 
-    return (uint64_t *)((char *)regs + offsets[reg & 15]);
+static uint64_t get_reg(const struct cpu_user_regs *regs, unsigned int reg)
+{
+    return *(const uint64_t *)((const char *)regs + reg_offsets[reg & 15]);
 }
 
 static uint64_t mask_of(unsigned int size)
@@ -303,7 +303,7 @@ static uint64_t mask_of(unsigned int size)
 static void set_reg(struct cpu_user_regs *regs, unsigned int reg, bool high_byte, unsigned int size,
                     uint64_t v)
 {
-    uint64_t *r = pt_write_reg(regs, reg);
+    uint64_t *r = (uint64_t *)((char *)regs + reg_offsets[reg & 15]);
 
     if (high_byte)
         *r = (*r & ~0xff00UL) | (v & 0xff) << 8;
@@ -311,6 +311,79 @@ static void set_reg(struct cpu_user_regs *regs, unsigned int reg, bool high_byte
         *r = (uint32_t)v;
     else
         *r = (*r & ~mask_of(size)) | (v & mask_of(size));
+}
+
+static uint64_t source_of(const struct pt_write *w, const struct cpu_user_regs *regs)
+{
+    uint64_t v = w->has_reg ? get_reg(regs, w->reg) >> (w->high_byte ? 8 : 0) : w->imm;
+
+    return v & mask_of(w->size);
+}
+
+static bool carry_of(const struct cpu_user_regs *regs)
+{
+    return regs->rflags & RFLAGS_CF;
+}
+
+/* A register's bit offset may lie beyond the operand: the trapped address counts that already. */
+static uint64_t bit_of(const struct pt_write *w, uint64_t source)
+{
+    return 1UL << (source & (8U * w->size - 1));
+}
+
+static uint64_t pair(uint64_t high, uint64_t low)
+{
+    return high << 32 | (uint32_t)low;
+}
+
+static uint64_t new_value(const struct pt_write *w, const struct cpu_user_regs *regs, uint64_t old,
+                          uint64_t source)
+{
+    switch (w->op) {
+    case PTW_ADD:
+    case PTW_XADD:
+        return old + source;
+    case PTW_ADC:
+        return old + source + carry_of(regs);
+    case PTW_SUB:
+        return old - source;
+    case PTW_SBB:
+        return old - source - carry_of(regs);
+    case PTW_INC:
+        return old + 1;
+    case PTW_DEC:
+        return old - 1;
+    case PTW_NEG:
+        return -old;
+    case PTW_NOT:
+        return ~old;
+    case PTW_OR:
+        return old | source;
+    case PTW_AND:
+        return old & source;
+    case PTW_XOR:
+        return old ^ source;
+    case PTW_BTS:
+        return old | bit_of(w, source);
+    case PTW_BTR:
+        return old & ~bit_of(w, source);
+    case PTW_BTC:
+        return old ^ bit_of(w, source);
+    case PTW_CMPXCHG:
+        return old == (regs->rax & mask_of(w->size)) ? source : old;
+    case PTW_CMPXCHG8B:
+        return old == pair(regs->rdx, regs->rax) ? pair(regs->rcx, regs->rbx) : old;
+    default: /* MOV, XCHG, STOS, MOVS, PUSH */
+        return source;
+    }
+}
+
+uint64_t pt_write_value(const struct pt_write *w, const struct cpu_user_regs *regs, uint64_t old,
+                        uint64_t loaded)
+{
+    uint64_t mask = mask_of(w->size), source = w->op == PTW_MOVS ? loaded & mask : source_of(w, regs);
+
+    return new_value(w, regs, old & mask, source) & mask;
 }
 
 static void set_flags(struct cpu_user_regs *regs, uint64_t which, uint64_t flags)
@@ -327,16 +400,17 @@ static uint64_t result_flags(uint64_t r, unsigned int size)
         f |= RFLAGS_ZF;
     if (r >> (8 * size - 1) & 1)
         f |= RFLAGS_SF;
-    if (!(__builtin_popcountl(r & 0xff) & 1))
+    if (!(__builtin_popcount((uint32_t)r & 0xff) & 1))
         f |= RFLAGS_PF;
     return f;
 }
 
 #define ARITH_FLAGS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
-/* a + b + carry, or a - b - carry: SDM vol 1, 3.4.3.1. `keep` are flags that the instruction leaves alone. */
-static uint64_t arith(struct cpu_user_regs *regs, unsigned int size, uint64_t a, uint64_t b, bool subtract,
-                      bool carry, uint64_t keep)
+/* Flags of a + b + carry or a - b - carry: SDM vol 1, 3.4.3.1. `keep` are those that the instruction leaves
+ * alone. */
+static void arith_flags(struct cpu_user_regs *regs, unsigned int size, uint64_t a, uint64_t b, bool subtract,
+                        bool carry, uint64_t keep)
 {
     uint64_t mask = mask_of(size), sign = (mask >> 1) + 1;
     uint64_t r = (subtract ? a - b - carry : a + b + carry) & mask, f = result_flags(r, size);
@@ -349,49 +423,9 @@ static uint64_t arith(struct cpu_user_regs *regs, unsigned int size, uint64_t a,
     if ((subtract ? (a ^ b) & (a ^ r) : ~(a ^ b) & (a ^ r)) & sign)
         f |= RFLAGS_OF;
     set_flags(regs, ARITH_FLAGS & ~keep, f);
-    return r;
 }
 
-static uint64_t logic(struct cpu_user_regs *regs, unsigned int size, uint64_t r)
-{
-    set_flags(regs, ARITH_FLAGS, result_flags(r, size));
-    return r;
-}
-
-static uint64_t bit_op(const struct pt_write *w, struct cpu_user_regs *regs, uint64_t old, uint64_t source)
-{
-    /* A register's bit offset may lie beyond the operand: then the trapped address already counts that. */
-    uint64_t bit = 1UL << (source & (8U * w->size - 1));
-
-    set_flags(regs, RFLAGS_CF, old & bit ? RFLAGS_CF : 0);
-    return w->op == PTW_BTS ? old | bit : w->op == PTW_BTR ? old & ~bit : old ^ bit;
-}
-
-static uint64_t cmpxchg_op(const struct pt_write *w, struct cpu_user_regs *regs, uint64_t old,
-                           uint64_t source)
-{
-    uint64_t expected = regs->rax & mask_of(w->size);
-
-    (void)arith(regs, w->size, expected, old, true, false, 0);
-    if (old == expected)
-        return source;
-    set_reg(regs, 0, false, w->size, old);
-    return old;
-}
-
-static uint64_t cmpxchg8b(struct cpu_user_regs *regs, uint64_t old)
-{
-    bool same = old == ((uint64_t)(uint32_t)regs->rdx << 32 | (uint32_t)regs->rax);
-
-    set_flags(regs, RFLAGS_ZF, same ? RFLAGS_ZF : 0);
-    if (same)
-        return (uint64_t)(uint32_t)regs->rcx << 32 | (uint32_t)regs->rbx;
-    regs->rax = (uint32_t)old;
-    regs->rdx = old >> 32;
-    return old;
-}
-
-static void string_step(const struct pt_write *w, struct cpu_user_regs *regs)
+static void finish_string(const struct pt_write *w, struct cpu_user_regs *regs)
 {
     uint64_t step = regs->rflags & RFLAGS_DF ? -(uint64_t)w->size : w->size;
 
@@ -402,79 +436,83 @@ static void string_step(const struct pt_write *w, struct cpu_user_regs *regs)
         regs->rcx--;
 }
 
-static uint64_t source_of(const struct pt_write *w, struct cpu_user_regs *regs)
+static void finish_cmpxchg(const struct pt_write *w, struct cpu_user_regs *regs, uint64_t old)
 {
-    if (!w->has_reg)
-        return w->imm;
-    return *pt_write_reg(regs, w->reg) >> (w->high_byte ? 8 : 0);
+    uint64_t expected = regs->rax & mask_of(w->size);
+
+    arith_flags(regs, w->size, expected, old, true, false, 0);
+    if (old != expected)
+        set_reg(regs, 0, false, w->size, old);
 }
 
-static uint64_t arith_op(const struct pt_write *w, struct cpu_user_regs *regs, uint64_t old, uint64_t source)
+static void finish_cmpxchg8b(struct cpu_user_regs *regs, uint64_t old)
 {
-    bool carry = regs->rflags & RFLAGS_CF;
+    bool same = old == pair(regs->rdx, regs->rax);
 
-    switch (w->op) {
-    case PTW_ADD:
-        return arith(regs, w->size, old, source, false, false, 0);
-    case PTW_ADC:
-        return arith(regs, w->size, old, source, false, carry, 0);
-    case PTW_SUB:
-        return arith(regs, w->size, old, source, true, false, 0);
-    case PTW_SBB:
-        return arith(regs, w->size, old, source, true, carry, 0);
-    case PTW_INC:
-        return arith(regs, w->size, old, 1, false, false, RFLAGS_CF);
-    case PTW_DEC:
-        return arith(regs, w->size, old, 1, true, false, RFLAGS_CF);
-    default: /* PTW_NEG */
-        return arith(regs, w->size, 0, old, true, false, 0);
-    }
+    set_flags(regs, RFLAGS_ZF, same ? RFLAGS_ZF : 0);
+    if (same)
+        return;
+    regs->rax = (uint32_t)old;
+    regs->rdx = old >> 32;
 }
 
-uint64_t pt_write_compute(const struct pt_write *w, struct cpu_user_regs *regs, uint64_t old, uint64_t source)
+void pt_write_finish(const struct pt_write *w, struct cpu_user_regs *regs, uint64_t old)
 {
-    uint64_t mask = mask_of(w->size);
+    uint64_t source = w->op == PTW_MOVS ? 0 : source_of(w, regs);
 
-    old &= mask;
-    if (w->op != PTW_MOVS)
-        source = source_of(w, regs);
-    source &= mask;
+    old &= mask_of(w->size);
     switch (w->op) {
-    case PTW_MOV:
-        return source;
+    case PTW_XADD:
+        arith_flags(regs, w->size, old, source, false, false, 0);
+        /* fall through */
     case PTW_XCHG:
         set_reg(regs, w->reg, w->high_byte, w->size, old);
-        return source;
-    case PTW_XADD: {
-        uint64_t sum = arith(regs, w->size, old, source, false, false, 0);
-
-        set_reg(regs, w->reg, w->high_byte, w->size, old);
-        return sum;
-    }
+        break;
     case PTW_CMPXCHG:
-        return cmpxchg_op(w, regs, old, source);
+        finish_cmpxchg(w, regs, old);
+        break;
     case PTW_CMPXCHG8B:
-        return cmpxchg8b(regs, old);
+        finish_cmpxchg8b(regs, old);
+        break;
+    case PTW_ADD:
+        arith_flags(regs, w->size, old, source, false, false, 0);
+        break;
+    case PTW_ADC:
+        arith_flags(regs, w->size, old, source, false, carry_of(regs), 0);
+        break;
+    case PTW_SUB:
+        arith_flags(regs, w->size, old, source, true, false, 0);
+        break;
+    case PTW_SBB:
+        arith_flags(regs, w->size, old, source, true, carry_of(regs), 0);
+        break;
+    case PTW_INC:
+        arith_flags(regs, w->size, old, 1, false, false, RFLAGS_CF);
+        break;
+    case PTW_DEC:
+        arith_flags(regs, w->size, old, 1, true, false, RFLAGS_CF);
+        break;
+    case PTW_NEG:
+        arith_flags(regs, w->size, 0, old, true, false, 0);
+        break;
     case PTW_OR:
-        return logic(regs, w->size, old | source);
     case PTW_AND:
-        return logic(regs, w->size, old & source);
     case PTW_XOR:
-        return logic(regs, w->size, old ^ source);
-    case PTW_NOT:
-        return ~old & mask;
+        set_flags(regs, ARITH_FLAGS, result_flags(new_value(w, regs, old, source), w->size));
+        break;
     case PTW_BTS:
     case PTW_BTR:
     case PTW_BTC:
-        return bit_op(w, regs, old, source);
+        set_flags(regs, RFLAGS_CF, old & bit_of(w, source) ? RFLAGS_CF : 0);
+        break;
     case PTW_STOS:
     case PTW_MOVS:
-        string_step(w, regs);
-        return source;
+        finish_string(w, regs);
+        break;
     case PTW_PUSH:
         regs->rsp -= 8;
-        return source;
-    default:
-        return arith_op(w, regs, old, source);
+        break;
+    default: /* MOV, NOT */
+        break;
     }
 }

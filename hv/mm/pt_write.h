@@ -51,15 +51,14 @@ struct pt_write {
 /* `len` bytes of 64-bit code. False: no instruction that is known, or cut short. */
 bool pt_write_decode(struct pt_write *w, const uint8_t *insn, size_t len) __must_check;
 
-/* The general register of that number. */
-uint64_t *pt_write_reg(struct cpu_user_regs *regs, unsigned int reg);
-
 /*
- * The new value of the operand for its old one, both of w->size bytes. Updates
- * *regs (registers, flags) as the instruction does, but for RIP. `source` is
- * what PTW_MOVS read.
+ * The new value of the operand for its old one, both of w->size bytes. `loaded`
+ * is what PTW_MOVS read.
  */
-uint64_t pt_write_compute(const struct pt_write *w, struct cpu_user_regs *regs, uint64_t old,
-                          uint64_t source);
+uint64_t pt_write_value(const struct pt_write *w, const struct cpu_user_regs *regs, uint64_t old,
+                        uint64_t loaded);
+
+/* Once the value is stored: what else the instruction changes, registers and flags, but not RIP. */
+void pt_write_finish(const struct pt_write *w, struct cpu_user_regs *regs, uint64_t old);
 
 #endif

@@ -12,16 +12,16 @@
 
 bool l1tf_vulnerable __ro_after_init;
 
-int nonpresent_pte_check(pte_t e)
+int nonpresent_pte_check(pte_t e, const struct domain *d)
 {
-    return unlikely(l1tf_vulnerable) && (e & PTE_ADDR_MASK) && mfn_valid(pte_mfn(e)) ? -EINVAL : 0;
+    return unlikely(l1tf_vulnerable) && !d->is_hardware && (e & PTE_ADDR_MASK) && mfn_valid(pte_mfn(e))
+               ? -EINVAL
+               : 0;
 }
 
 /* Device memory, holes: anything that has no page_info. */
-static noinline int device_get(pte_t *e, const struct domain *d, domid_t fd)
+static noinline int device_get(mfn_t mfn, const struct domain *d, domid_t fd)
 {
-    mfn_t mfn = pte_mfn(*e);
-
     if (mfn_x(mfn) >> (host_cpu.phys_bits - PAGE_SHIFT)) /* would fault as reserved bits */
         return -EPERM;
     if (!iomem_access_ok(d, mfn))
@@ -32,9 +32,7 @@ static noinline int device_get(pte_t *e, const struct domain *d, domid_t fd)
         if (!foreign || !iomem_access_ok(foreign, mfn))
             return -EPERM;
     }
-    if (iomem_read_only(mfn))
-        *e &= ~PTE_RW;
-    return 0;
+    return iomem_read_only(mfn) ? L1E_READ_ONLY : 0;
 }
 
 static int writable_ref(struct page_info *page)
@@ -51,14 +49,13 @@ static bool cacheability_ok(pte_t e, const struct domain *d)
     return likely(!(e & PTE_CACHE)) || d->is_hardware;
 }
 
-int l1e_get(pte_t *entry, const struct domain *d, domid_t fd)
+int l1e_get(pte_t e, const struct domain *d, domid_t fd)
 {
-    pte_t e = *entry;
     mfn_t mfn = pte_mfn(e);
     struct page_info *page;
 
     if (unlikely(!mfn_valid(mfn)))
-        return device_get(entry, d, fd);
+        return device_get(mfn, d, fd);
     page = mfn_to_page(mfn);
     if (unlikely(!cacheability_ok(e, d)))
         return -EPERM;
@@ -206,44 +203,55 @@ static int table_entry_put(pte_t e, struct page_info *table, unsigned int level,
     return 0;
 }
 
+/* The first present entry from i on, PT_ENTRIES if there is none. Most tables are mostly empty. */
+static unsigned int next_present(const pte_t *t, unsigned int i)
+{
+    for (; i < PT_ENTRIES; i++) {
+        while (i % 8 == 0 && i < PT_ENTRIES &&
+               !((t[i] | t[i + 1] | t[i + 2] | t[i + 3] | t[i + 4] | t[i + 5] | t[i + 6] | t[i + 7]) & PTE_P))
+            i += 8;
+        if (i < PT_ENTRIES && (t[i] & PTE_P))
+            break;
+    }
+    return i;
+}
+
+/* All non-present entries from i on; looks at them only if the CPU makes them matter. */
+static int nonpresent_check_all(const pte_t *t, unsigned int i, const struct domain *d)
+{
+    if (likely(!l1tf_vulnerable))
+        return 0;
+    for (; i < PT_ENTRIES; i++)
+        if (t[i] && !(t[i] & PTE_P) && nonpresent_pte_check(t[i], d))
+            return -EINVAL;
+    return 0;
+}
+
 static int validate_l1(struct page_info *page, const struct domain *d)
 {
     pte_t *l1 = page_to_virt(page);
     domid_t owner = page->owner;
-    int rc = 0;
     unsigned int i;
+    int rc = nonpresent_check_all(l1, 0, d);
 
-    for (i = 0; i < PT_ENTRIES; i++) {
+    if (unlikely(rc))
+        return rc;
+    for (i = next_present(l1, 0); i < PT_ENTRIES; i = next_present(l1, i + 1)) {
         pte_t e = l1[i];
 
-        if (!(e & PTE_P))
-            rc = e ? nonpresent_pte_check(e) : 0;
-        else
-            rc = l1e_get(&e, d, owner);
-        if (unlikely(rc))
+        rc = l1e_get(e, d, owner);
+        if (unlikely(rc < 0))
             break;
+        if (unlikely(rc == L1E_READ_ONLY))
+            e &= ~PTE_RW;
         e = guest_pte(e, 1);
         if (e != l1[i])
             l1[i] = e;
     }
-    if (likely(!rc))
+    if (likely(rc >= 0))
         return 0;
     while (i-- > 0)
         l1e_put(l1[i]);
-    return rc;
-}
-
-/* One entry of a table of level 2-4. */
-static int validate_entry(struct page_info *page, pte_t *slot, const struct domain *d, unsigned int level)
-{
-    pte_t e = *slot;
-    int rc;
-
-    if (!(e & PTE_P))
-        return e ? nonpresent_pte_check(e) : 0;
-    rc = table_entry_get(e, page, d, level);
-    if (likely(!rc))
-        *slot = guest_pte(e, level);
     return rc;
 }
 
@@ -258,18 +266,21 @@ static void fill_vmm_slots(pte_t *l4, const struct domain *d)
 static int validate_table(struct page_info *page, const struct domain *d, unsigned int level)
 {
     pte_t *table = page_to_virt(page);
+    unsigned int i = page->nr_validated;
+    int rc = nonpresent_check_all(table, i, d);
 
-    for (unsigned int i = page->nr_validated; i < PT_ENTRIES; i++) {
-        int rc;
-
+    if (unlikely(rc))
+        return rc;
+    for (i = next_present(table, i); i < PT_ENTRIES; i = next_present(table, i + 1)) {
         if (level == 4 && is_vmm_slot(i))
             continue;
-        rc = validate_entry(page, &table[i], d, level);
+        rc = table_entry_get(table[i], page, d, level);
         if (unlikely(rc)) {
             page->nr_validated = (uint16_t)i;
             return rc;
         }
-        if ((table[i] & PTE_P) && i + 1 < PT_ENTRIES && hypercall_preempt_check()) {
+        table[i] = guest_pte(table[i], level);
+        if (i + 1 < PT_ENTRIES && hypercall_preempt_check()) {
             page->nr_validated = (uint16_t)(i + 1);
             return -ERESTART;
         }
@@ -292,9 +303,8 @@ static void invalidate_l1(struct page_info *page)
 {
     const pte_t *l1 = page_to_virt(page);
 
-    for (unsigned int i = 0; i < PT_ENTRIES; i++)
-        if (l1[i] & PTE_P)
-            l1e_put(l1[i]);
+    for (unsigned int i = next_present(l1, 0); i < PT_ENTRIES; i = next_present(l1, i + 1))
+        l1e_put(l1[i]);
 }
 
 int invalidate_page(struct page_info *page, uint64_t type, bool preemptible)

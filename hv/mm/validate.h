@@ -19,6 +19,8 @@ struct domain;
  * (L1TF): their address bits must not name RAM then. Set at boot.
  */
 extern bool l1tf_vulnerable;
+/* At boot, after cpu_features_init(). */
+void l1tf_init(void);
 
 /*
  * The form in which an entry of a guest (level 1-4) is stored. The one place
@@ -43,17 +45,22 @@ static inline bool is_vmm_slot(unsigned int l4_index)
 /* Flags of a leaf entry that its cacheability follows. */
 #define PTE_CACHE (PTE_PWT | PTE_PCD | PTE_PAT)
 
-/* Whether a non-present entry is harmless: 0 or -EINVAL. */
-int nonpresent_pte_check(pte_t e) __must_check;
+/*
+ * Whether a non-present entry (not 0) of a table of d is harmless: 0 or -EINVAL.
+ * As Xen does it, the domain that owns the hardware is trusted in this.
+ */
+int nonpresent_pte_check(pte_t e, const struct domain *d) __must_check;
+
+#define L1E_READ_ONLY 1
 
 /*
  * The references of a present level-1 entry in a table of d; the frame must
  * belong to domain `fd` (an ordinary domain's number, DOMID_IO: only device
- * memory, DOMID_XEN). 0, -EPERM (device memory that is not d's), -EBUSY (not
- * fd's frame, or in use as something that must not be written). Takes the right
- * to write out of an entry for device memory that may only be read.
+ * memory, DOMID_XEN). 0; L1E_READ_ONLY: device memory that may only be read, so
+ * the entry is to be stored without PTE_RW; -EPERM (device memory that is not
+ * d's), -EBUSY (not fd's frame, or in use as something that must not be written).
  */
-int l1e_get(pte_t *e, const struct domain *d, domid_t fd) __must_check;
+int l1e_get(pte_t e, const struct domain *d, domid_t fd) __must_check;
 /* Drops them; nothing for a non-present one. */
 void l1e_put(pte_t e);
 /* A mapped entry that becomes writable: the type reference that is new. -EBUSY. */

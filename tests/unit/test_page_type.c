@@ -411,14 +411,21 @@ static void test_linear_tables(void **state)
 
 static void test_l1tf(void **state)
 {
+    machine_run(1, d1->vcpu[0]);
     run_on_space();
     l1tf_vulnerable = true;
     assert_int_equal(update(space.l1, 1, pte(space.data, 0)), -EINVAL);
     assert_int_equal(update(space.l2, 1, pte(space.data, 0)), -EINVAL);
     assert_int_equal(update(space.l1, 1, 1UL << 45), 0);
+    space.l1 = page_of(d1);
+    entries(space.l1)[511] = pte(space.data, 0);
+    assert_int_equal(ext(MMUEXT_PIN_L1_TABLE, space.l1), -EINVAL);
+    assert_int_equal(ext(MMUEXT_PIN_L2_TABLE, space.l1), -EINVAL);
     l1tf_vulnerable = false;
+    assert_int_equal(ext(MMUEXT_PIN_L1_TABLE, space.l1), 0);
     assert_int_equal(update(space.l1, 1, pte(space.data, 0)), 0);
     check();
+    machine_run(0, d0->vcpu[0]);
 }
 
 /* Preempted after each entry: the work goes on where it stopped, whatever happens in between. */

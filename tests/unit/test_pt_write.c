@@ -111,7 +111,8 @@ static void compare(const struct insn *insn, struct state before)
         fail_msg("not decoded: %s", insn->text);
     assert_int_equal(w.length, insn->end - insn->start);
     mask = w.size == 8 ? ~0UL : (1UL << 8 * w.size) - 1;
-    result = pt_write_compute(&w, &regs, before.operand, 0);
+    result = pt_write_value(&w, &regs, before.operand, 0);
+    pt_write_finish(&w, &regs, before.operand);
     insn->run(&real);
     if (((before.operand & ~mask) | result) != real.operand || regs.rax != real.rax || regs.rcx != real.rcx ||
         regs.rdx != real.rdx || regs.rbx != real.rbx || ((regs.rflags ^ real.flags) & STATUS_FLAGS))
@@ -149,13 +150,15 @@ static void test_string_insns(void **state)
     struct pt_write w;
 
     assert_true(pt_write_decode(&w, stosq, sizeof(stosq)));
-    assert_int_equal(pt_write_compute(&w, &regs, 5, 0), 0x1234);
+    assert_int_equal(pt_write_value(&w, &regs, 5, 0), 0x1234);
+    pt_write_finish(&w, &regs, 5);
     assert_int_equal(regs.rdi, 0xff8);
     assert_int_equal(regs.rcx, 7);
     regs.rflags = 2;
     assert_true(pt_write_decode(&w, rep_movsl, sizeof(rep_movsl)));
     assert_true(w.repeat);
-    assert_int_equal(pt_write_compute(&w, &regs, 5, 0xfffffffff), 0xffffffff);
+    assert_int_equal(pt_write_value(&w, &regs, 5, 0xfffffffff), 0xffffffff);
+    pt_write_finish(&w, &regs, 5);
     assert_int_equal(regs.rdi, 0xffc);
     assert_int_equal(regs.rsi, 0x2004);
     assert_int_equal(regs.rcx, 6);
