@@ -2,6 +2,7 @@
 #include <base/errno.h>
 #include <control/hypercall.h>
 #include <domain/domain.h>
+#include <mm/page_type.h>
 #include <mm/pt_update.h>
 #include <mm/tlb.h>
 #include <xen/xen.h>
@@ -46,12 +47,24 @@ static int update(const struct pt_context *c, uint64_t va, pte_t val, uint64_t f
     return rc;
 }
 
+/* A table that an earlier operation of ours was refused and has yet to release may be what is in the way. */
+static int update_or_release(const struct pt_context *c, const struct hypercall_args *args)
+{
+    int rc = update(c, args->a[0], args->a[1], args->a[2]);
+
+    if (likely(!rc) || likely(!current->mm.nr_pending))
+        return rc;
+    if (release_pending(current))
+        return -ERESTART;
+    return update(c, args->a[0], args->a[1], args->a[2]);
+}
+
 long hc_update_va_mapping(struct hypercall_args *args)
 {
     struct pt_context c;
 
     pt_context_self(&c);
-    return update(&c, args->a[0], args->a[1], args->a[2]);
+    return update_or_release(&c, args);
 }
 
 long hc_update_va_mapping_otherdomain(struct hypercall_args *args)
@@ -65,7 +78,7 @@ long hc_update_va_mapping_otherdomain(struct hypercall_args *args)
     rc = pt_context_get(&c, domid);
     if (rc)
         return rc;
-    rc = update(&c, args->a[0], args->a[1], args->a[2]);
+    rc = update_or_release(&c, args);
     pt_context_put(&c);
     return rc;
 }
