@@ -27,7 +27,4 @@ domctl_fn domctl_ioport_permission, domctl_iomem_permission, domctl_irq_permissi
 /* CPUID and MSRs of a domain: domctl_policy.c */
 domctl_fn domctl_get_cpu_policy, domctl_set_cpu_policy;
 
-/* The same answer for domctl and XEN_SYSCTL_getdomaininfolist. */
-void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
-
 #endif

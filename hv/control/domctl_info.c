@@ -2,62 +2,12 @@
 #include <base/compiler.h>
 #include <base/errno.h>
 #include <control/domctl.h>
-#include <control/guest_bitmap.h>
-#include <lib/string.h>
+#include <control/cpumask_arg.h>
+#include <control/domain_info.h>
 #include <mm/guest_access.h>
 #include <mm/page_type.h>
 #include <sched/sched.h>
 #include <time/time.h>
-
-static uint32_t vcpus_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
-{
-    uint32_t flags = XEN_DOMINF_blocked;
-    struct vcpu *v;
-
-    info->max_vcpu_id = XEN_INVALID_MAX_VCPU_ID;
-    for_each_vcpu (d, v) {
-        vcpu_runstate_info_t runstate;
-        uint64_t pause = READ_ONCE(v->sched.pause_flags);
-
-        vcpu_runstate_get(v, &runstate);
-        info->cpu_time += runstate.time[RUNSTATE_running];
-        info->max_vcpu_id = v->id;
-        if (pause & VPF_DOWN)
-            continue;
-        if (!(pause & VPF_BLOCKED))
-            flags &= ~(uint32_t)XEN_DOMINF_blocked;
-        if (READ_ONCE(v->sched.is_running))
-            flags |= XEN_DOMINF_running;
-        info->nr_online_vcpus++;
-    }
-    return flags;
-}
-
-void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
-{
-    uint32_t flags;
-
-    memset(info, 0, sizeof(*info));
-    flags = vcpus_info(d, info);
-    if (d->dying == DOMAIN_DEAD)
-        flags |= XEN_DOMINF_dying;
-    if (d->is_shut_down)
-        flags |= XEN_DOMINF_shutdown | (d->shutdown_code & XEN_DOMINF_shutdownmask) << XEN_DOMINF_shutdownshift;
-    if (d->controller_pause_count)
-        flags |= XEN_DOMINF_paused;
-    if (d->is_xenstore)
-        flags |= XEN_DOMINF_xs_domain;
-    info->domain = d->id;
-    info->flags = flags;
-    info->tot_pages = READ_ONCE(d->mm.tot_pages);
-    info->max_pages = READ_ONCE(d->mm.max_pages);
-    info->outstanding_pages = READ_ONCE(d->mm.claimed);
-    info->shared_info_frame = mfn_x(virt_to_mfn(d->shared_info));
-    info->ssidref = d->ssidref;
-    memcpy(info->handle, d->handle, sizeof(info->handle));
-    /* A PV guest's physical addresses are the machine's. */
-    info->gpaddr_bits = (uint8_t)(64 - __builtin_clzl(max_page) + PAGE_SHIFT);
-}
 
 /* The domain with this number; for tools that list domains, Xen answers -ESRCH where there is none. */
 int domctl_getdomaininfo(struct domain *unused, struct xen_domctl *op, bool *copyback)
@@ -66,7 +16,7 @@ int domctl_getdomaininfo(struct domain *unused, struct xen_domctl *op, bool *cop
 
     if (!d)
         return -ESRCH;
-    domain_info(d, &op->u.getdomaininfo);
+    fill_domain_info(d, &op->u.getdomaininfo);
     op->domain = d->id;
     domain_put(d);
     *copyback = true;
@@ -149,8 +99,8 @@ int domctl_nodeaffinity(struct domain *d, struct xen_domctl *op, bool *copyback)
     int rc;
 
     if (op->cmd == XEN_DOMCTL_getnodeaffinity)
-        return cpumask_to_guest(&op->u.nodeaffinity.nodemap, &nodes);
-    rc = cpumask_from_guest(&nodes, &op->u.nodeaffinity.nodemap);
+        return cpumask_to_arg(&op->u.nodeaffinity.nodemap, &nodes);
+    rc = cpumask_from_arg(&nodes, &op->u.nodeaffinity.nodemap);
     if (rc)
         return rc;
     return nodes.bits[0] & 1 ? 0 : -EINVAL;

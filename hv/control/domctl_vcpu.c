@@ -1,7 +1,7 @@
 /* A vCPU in the hands of the toolstack: where it runs, how much, and its registers. */
 #include <base/errno.h>
 #include <control/domctl.h>
-#include <control/guest_bitmap.h>
+#include <control/cpumask_arg.h>
 #include <lib/string.h>
 #include <mm/guest_access.h>
 #include <mm/page_alloc.h>
@@ -20,7 +20,7 @@ static cpumask_t mask_and(const cpumask_t *a, const cpumask_t *b)
 static int set_hard(struct vcpu *v, struct xen_domctl_vcpuaffinity *a)
 {
     cpumask_t mask;
-    int rc = cpumask_from_guest(&mask, &a->cpumap_hard);
+    int rc = cpumask_from_arg(&mask, &a->cpumap_hard);
 
     if (rc)
         return rc;
@@ -30,20 +30,20 @@ static int set_hard(struct vcpu *v, struct xen_domctl_vcpuaffinity *a)
     if (rc)
         return rc;
     mask = mask_and(&v->sched.hard_affinity, &cpu_online_map);
-    return cpumask_to_guest(&a->cpumap_hard, &mask);
+    return cpumask_to_arg(&a->cpumap_hard, &mask);
 }
 
 static int set_soft(struct vcpu *v, const struct xen_domctl_vcpuaffinity *a)
 {
     cpumask_t mask;
-    int rc = cpumask_from_guest(&mask, &a->cpumap_soft);
+    int rc = cpumask_from_arg(&mask, &a->cpumap_soft);
 
     if (rc)
         return rc;
     sched_set_soft_affinity(v, &mask);
     mask = mask_and(&mask, &v->sched.hard_affinity);
     mask = mask_and(&mask, &cpu_online_map);
-    return cpumask_to_guest(&a->cpumap_soft, &mask);
+    return cpumask_to_arg(&a->cpumap_soft, &mask);
 }
 
 int domctl_vcpuaffinity(struct domain *d, struct xen_domctl *op, bool *copyback)
@@ -58,9 +58,9 @@ int domctl_vcpuaffinity(struct domain *d, struct xen_domctl *op, bool *copyback)
     if (!v)
         return -ESRCH;
     if (a->flags & XEN_VCPUAFFINITY_HARD)
-        rc = set ? set_hard(v, a) : cpumask_to_guest(&a->cpumap_hard, &v->sched.hard_affinity);
+        rc = set ? set_hard(v, a) : cpumask_to_arg(&a->cpumap_hard, &v->sched.hard_affinity);
     if (!rc && (a->flags & XEN_VCPUAFFINITY_SOFT))
-        rc = set ? set_soft(v, a) : cpumask_to_guest(&a->cpumap_soft, &v->sched.soft_affinity);
+        rc = set ? set_soft(v, a) : cpumask_to_arg(&a->cpumap_soft, &v->sched.soft_affinity);
     return rc;
 }
 
