@@ -52,8 +52,9 @@ $(BUILD)/hospes.lds: hv/boot/hospes.lds.S hv/mm/layout.h
 	@$(CC) -E -P -x c -Ihv -o $@ $<
 
 # Linked three times, for backtraces: with no symbol table, with one of the final size, with the right one.
+# Without relaxation: ld would turn loads through the GOT into 32-bit immediates that our addresses do not fit.
 HV_LINK = $(LD) -nostdlib -static --build-id=sha1 -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments \
-	-T $(BUILD)/hospes.lds
+	--no-relax -T $(BUILD)/hospes.lds
 
 $(BUILD)/hospes-syms: $(HV_OBJS) $(HV_EXTRA_OBJS) $(BUILD)/hospes.lds hv/lib/symtab.sh
 	@echo "  LD      $@"

@@ -3,7 +3,7 @@
 # Every tests/fuzz/NAME.c defines LLVMFuzzerTestOneInput(); at its top stand the sources that it
 # compiles besides itself, as in tests/unit.mk.  "make fuzz" runs each for FUZZ_SECONDS on top of
 # the inputs found in earlier runs (in build/fuzz/corpus); "make test-fuzz" runs each for a fixed
-# number of inputs from a fixed seed, the same every time.
+# number of inputs from a fixed seed, the same every time, and writes build/results/fuzz.txt.
 
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
@@ -28,13 +28,11 @@ fuzz-$(1): $(FUZZ_BUILD)/fuzz_$(1)
 	@mkdir -p $(FUZZ_BUILD)/corpus/$(1)
 	cd $(FUZZ_BUILD) && ./fuzz_$(1) -max_total_time=$(FUZZ_SECONDS) -timeout=10 corpus/$(1) $(CURDIR)/tests/fuzz/seeds/$(1)
 test-fuzz-$(1): $(FUZZ_BUILD)/fuzz_$(1)
-	@rm -rf $(FUZZ_BUILD)/found/$(1) && mkdir -p $(FUZZ_BUILD)/found/$(1)
-	@cd $(FUZZ_BUILD) && ./fuzz_$(1) -runs=$(FUZZ_RUNS) -seed=1 -timeout=10 found/$(1) \
-	  $(CURDIR)/tests/fuzz/seeds/$(1) > $(1).log 2>&1 || { cat $(1).log; exit 1; }
-	@echo "fuzz $(1): $(FUZZ_RUNS) inputs, no finding"
+	tests/fuzz/run.sh $(BUILD) $(FUZZ_RUNS) $(1)
 endef
 $(foreach f,$(FUZZERS),$(eval $(call fuzz-rules,$(f))))
 
 .PHONY: fuzz test-fuzz
 fuzz: $(FUZZERS:%=fuzz-%)
-test-fuzz: $(FUZZERS:%=test-fuzz-%)
+test-fuzz: $(FUZZERS:%=$(FUZZ_BUILD)/fuzz_%)
+	tests/fuzz/run.sh $(BUILD) $(FUZZ_RUNS) $(FUZZERS)

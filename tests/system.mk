@@ -14,7 +14,7 @@ SYSTEM_NEEDS = $(filter $(BUILD)/hospes,$(HYPERVISOR)) dom0-image
 
 .PHONY: test soak test-system soak-system
 test: dom0-image
-	tests/run-all test-unit test-guests test-system
+	tests/run-all test-unit test-fuzz test-guests test-system
 
 soak: dom0-image
 	tests/run-all test-unit test-guests soak-system

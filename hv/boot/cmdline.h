@@ -20,7 +20,7 @@ struct boot_option {
     uint32_t param; /* OPTION_SIZE: shift of the default unit; OPTION_STRING: size of the array */
     uint8_t type;   /* enum boot_option_type */
     bool essential; /* panic on a bad value instead of keeping the default */
-} __aligned(32); /* its own size: the compiler would align some more than others */
+} __aligned(32);    /* its own size: the compiler would align some more than others */
 
 /* Bounded by symbols of the link script; on the host by the linker, for a section with such a name. */
 #ifdef HOSPES_UNIT_TEST
