@@ -2,12 +2,21 @@
 #include <base/atomic.h>
 #include <base/bug.h>
 #include <base/errno.h>
+#include <boot/cmdline.h>
+#include <console/printk.h>
 #include <cpu/softirq.h>
 #include <domain/vcpu.h>
 #include <lib/string.h>
 #include <mm/page_alloc.h>
+#include <sched/dump.h>
 #include <sched/runqueue.h>
 #include <sched/sched.h>
+
+static uint32_t opt_ratelimit_us = 1000;
+BOOT_OPTION_UINT("sched_ratelimit_us", opt_ratelimit_us);
+
+static bool opt_dom0_vcpus_pin;
+BOOT_OPTION_BOOL("dom0_vcpus_pin", opt_dom0_vcpus_pin);
 
 static struct vcpu *idle_vcpus[MAX_CPUS];
 static struct domain idle_domain = {
@@ -50,6 +59,11 @@ int sched_init_vcpu(struct vcpu *v)
 {
     init_state(v);
     v->processor = first_cpu();
+    if (v->domain->is_hardware && opt_dom0_vcpus_pin) {
+        memset(&v->sched.hard_affinity, 0, sizeof(cpumask_t));
+        cpumask_set(&v->sched.hard_affinity, v->id % nr_cpus);
+        v->processor = v->id % nr_cpus;
+    }
     v->sched.vruntime = cpu_runqueue(v->processor)->min_vruntime;
     return 0;
 }
@@ -86,6 +100,9 @@ void __init sched_init(void)
     if (sched_init_cpu(0))
         panic("No memory for the idle vCPU");
     get_cpu_info()->current_vcpu = idle_vcpus[0];
+    if (opt_ratelimit_us != sched_get_ratelimit() && sched_set_ratelimit(opt_ratelimit_us))
+        printk_warn("sched_ratelimit_us=%u is out of range: %u\n", opt_ratelimit_us, sched_get_ratelimit());
+    sched_dump_init();
 }
 
 int sched_set_weight(struct domain *d, uint32_t weight)

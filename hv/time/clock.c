@@ -36,6 +36,8 @@
 #include <time/wallclock.h>
 
 #define ADJUST_PERIOD SECONDS(1)
+/* A sample that took longer was disturbed: worse than none, as the next makes up for it. */
+#define MAX_SAMPLE_US 50
 
 static struct clock clock; /* written by the boot CPU only, seq odd meanwhile */
 static uint32_t seq;
@@ -125,9 +127,10 @@ static void adjust(void *unused)
 {
     uint64_t flags = local_irq_save();
     struct time_sample sample = time_take_sample(platform);
-    struct discipline_result r =
-        discipline_update(&discipline, platform, &sample, evaluate(&clock, sample.tsc));
+    struct discipline_result r = {.hz = 0};
 
+    if (sample.width < tsc_khz * MAX_SAMPLE_US / 1000)
+        r = discipline_update(&discipline, platform, &sample, evaluate(&clock, sample.tsc));
     if (r.hz)
         clock_change(r.hz, r.step);
     local_irq_restore(flags);

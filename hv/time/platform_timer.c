@@ -1,6 +1,9 @@
 #include <acpi/acpi.h>
 #include <base/compiler.h>
+#include <boot/cmdline.h>
+#include <console/printk.h>
 #include <cpu/insn.h>
+#include <lib/string.h>
 #include <mm/iomem.h>
 #include <mm/ioremap.h>
 #include <pv/ioport.h>
@@ -110,13 +113,24 @@ static bool __init counts(void)
     return false;
 }
 
+static char opt_clocksource[8];
+BOOT_OPTION_STRING("clocksource", opt_clocksource);
+
+/* Whether the boot option leaves the choice to us, or names this one. */
+static bool __init wanted(const char *name)
+{
+    return !opt_clocksource[0] || !strcmp(opt_clocksource, name);
+}
+
 const struct platform_timer *__init platform_timer_init(void)
 {
     ioport_deny(PIT_CH0, PIT_MODE); /* but for channel 2: see pv/emulate_io.c */
-    if (hpet_start() && counts())
+    if (wanted("hpet") && hpet_start() && counts())
         return &timer;
-    if (pm_timer_start() && counts())
+    if (wanted("acpi") && pm_timer_start() && counts())
         return &timer;
+    if (!wanted("pit"))
+        printk_warn("clocksource=%s: there is no such timer\n", opt_clocksource);
     pit_start();
     return &timer;
 }
