@@ -23,6 +23,7 @@ SETTINGS = {
     "context": {"hv": "dom0_max_vcpus=2"},
     "smp": {"cpus": 2, "timeout": 180},
     "failsafe": {"hv": "dom0_max_vcpus=2"},
+    "fpu": {"hv": "dom0_max_vcpus=2"},
     "fuzz": {"args": "seed=0 rounds=5000"},
     **{f"fuzz-{seed}": {"image": "fuzz", "record": "fuzz", "args": f"seed={seed} rounds=20000", "timeout": 180}
        for seed in FUZZ_SEEDS},
