@@ -16,6 +16,11 @@
  *                                           validate
  *                                           busy -> valid U,1 (store)
  *
+ * Waiting goes downwards only, so that no circle can form: a CPU that has a
+ * table busy or locked waits for frames of a lower level, or for one whose type
+ * WRITABLE is being ended or begun, which takes a stamp or a flush and no frame.
+ * For any other type than the one it wants it does not wait but fails.
+ *
  * A third CPU that asks for U between the last two lines waits as well: it must
  * not use the frame as U while a TLB may still hold an entry made under T, be it
  * a writable one of a page that becomes a table, or a cached upper-level entry
@@ -104,15 +109,6 @@ struct page_info *get_page_from_mfn(mfn_t mfn, const struct domain *d)
         return NULL;
     page = mfn_to_page(mfn);
     return get_page(page, d) ? page : NULL;
-}
-
-static uint64_t wait_while_busy(const struct page_info *page)
-{
-    uint64_t x;
-
-    while (is_busy(x = READ_ONCE(page->type_info)))
-        cpu_relax();
-    return x;
 }
 
 static struct domain *owner_of(const struct page_info *page)
@@ -218,7 +214,12 @@ int get_page_type(struct page_info *page, uint64_t type)
         } else if (is_busy(x)) {
             if ((x & PGT_TYPE_MASK) != type && (x & PGT_COUNT_MASK))
                 return -EINVAL;
-            x = wait_while_busy(page);
+            /*
+             * Look again each time: it may become busy as another type, and to wait for that might be to
+             * wait for a CPU that waits for us (a table that maps a table above it writable).
+             */
+            cpu_relax();
+            x = READ_ONCE(page->type_info);
             continue;
         } else if (x & PGT_PARTIAL) {
             if ((x & PGT_TYPE_MASK) != type)
@@ -272,7 +273,9 @@ static int put_type(struct page_info *page, bool preemptible)
 
     for (;;) {
         if (unlikely(is_busy(x))) {
-            x = wait_while_busy(page);
+            /* Somebody took our preempted release up: that CPU waits for nothing above this level. */
+            cpu_relax();
+            x = READ_ONCE(page->type_info);
             continue;
         }
         if ((x & PGT_COUNT_MASK) > 1) {

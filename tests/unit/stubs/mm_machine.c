@@ -9,6 +9,7 @@
 #include <control/hypercall.h>
 #include <cpu/features.h>
 #include <cpu/softirq.h>
+#include <grant/grant.h>
 #include <mm/audit.h>
 #include <mm/guest_access.h>
 #include <mm/iomem.h>
@@ -299,6 +300,11 @@ void pv_update_cr3(struct vcpu *v)
     v->cr3 = mfn_x(page_to_mfn(v->pv.kernel_table)) << PAGE_SHIFT;
     if (v == current)
         flush_tlb_local();
+}
+
+long grant_acquire_resource(uint64_t arg_gva)
+{
+    return -EOPNOTSUPP;
 }
 
 void pv_invalidate_ldt(struct vcpu *v)
