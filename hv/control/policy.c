@@ -32,7 +32,9 @@ static void emit(struct leaf_writer *w, uint32_t leaf, uint32_t subleaf)
         w->rc = -ENOBUFS;
         return;
     }
-    if (w->host)
+    if (leaf > (leaf & 0x80000000 ? host_cpu.max_ext_leaf : leaf < HV_BASE ? host_cpu.max_leaf : ~0u))
+        r = (struct cpuid_regs){0};
+    else if (w->host)
         r = cpuid_count(leaf, sub);
     else
         cpuid_for_guest(current, leaf, sub, &r);
@@ -42,11 +44,30 @@ static void emit(struct leaf_writer *w, uint32_t leaf, uint32_t subleaf)
     w->used++;
 }
 
-/* Leaves that have subleaves are written in the order of these: caches, features, topology, state components.
+/*
+ * Leaves that have subleaves: caches, features, topology, state components. All
+ * that a policy can have are written (POLICY_MAX_LEAVES in the end), absent ones
+ * as zero: the tools take our number as the room for what they put together.
  */
+static uint32_t nr_subleaves(uint32_t leaf)
+{
+    switch (leaf) {
+    case 4:
+        return 6;
+    case 7:
+        return 3;
+    case 0xb:
+        return 2;
+    case 0xd:
+        return 63;
+    default:
+        return 0;
+    }
+}
+
 static void emit_basic(struct leaf_writer *w, uint32_t leaf)
 {
-    uint32_t subleaves = leaf == 4 ? 4 : leaf == 7 ? 3 : leaf == 0xb ? 2 : leaf == 0xd ? 3 : 0;
+    uint32_t subleaves = nr_subleaves(leaf);
 
     if (!subleaves)
         emit(w, leaf, XEN_CPUID_NO_SUBLEAF);
@@ -57,12 +78,12 @@ static void emit_basic(struct leaf_writer *w, uint32_t leaf)
 static int write_leaves(bool host, uint64_t gva, uint32_t *nr)
 {
     struct leaf_writer w = {.gva = gva, .room = *nr, .host = host};
-    uint32_t basic = MIN(host_cpu.max_leaf, MAX_BASIC), extended = MIN(host_cpu.max_ext_leaf, MAX_EXTENDED);
 
-    for (uint32_t leaf = 0; leaf <= basic; leaf++)
+    for (uint32_t leaf = 0; leaf <= MAX_BASIC; leaf++)
         emit_basic(&w, leaf);
     emit(&w, HV_BASE, XEN_CPUID_NO_SUBLEAF);
-    for (uint32_t leaf = 0x80000000; leaf <= extended; leaf++)
+    emit(&w, HV_BASE + 0x100, XEN_CPUID_NO_SUBLEAF);
+    for (uint32_t leaf = 0x80000000; leaf <= MAX_EXTENDED; leaf++)
         emit(&w, leaf, XEN_CPUID_NO_SUBLEAF);
     *nr = w.used;
     return w.rc;

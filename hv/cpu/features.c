@@ -205,8 +205,8 @@ void __init cpu_features_init(void)
         clear_feature(f, X86_FEATURE_FSGSBASE);
     if (!opt_xsave || !has(f, X86_FEATURE_XSAVE))
         clear_xsave(f);
-    cr4_guest_bits = CR4_TSD | CR4_DE | (cpu_has(FSGSBASE) ? CR4_FSGSBASE : 0) |
-                     (cpu_has(XSAVE) ? CR4_OSXSAVE : 0);
+    cr4_guest_bits =
+        CR4_TSD | CR4_DE | (cpu_has(FSGSBASE) ? CR4_FSGSBASE : 0) | (cpu_has(XSAVE) ? CR4_OSXSAVE : 0);
     host_cr4 = CR4_PAE | CR4_MCE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
     if (cpu_has(SMEP))
         host_cr4 |= CR4_SMEP;

@@ -37,9 +37,10 @@ TEMPLATES = {"crash"}
 HV_OPTIONS = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all dom0_mem=128M"
 # Lines of the hypervisor that no guest may cause.
 COMPLAINT = re.compile(r"\(HV\).*(WARN|ASSERT|PANIC|BUG|panic|assertion)")
-# The guest waits for an audit: input to the VMM, its key, input back to dom0, go on.
+# The guest waits for an audit: input to the VMM and its key; after the answer input back to dom0, and go on.
 AUDIT = re.compile(r"^AUDIT\b", re.M)
-AUDIT_KEYS = b"\x01\x01\x01M\x01\x01\x01c"
+AUDIT_KEYS = b"\x01\x01\x01M"
+GO_ON_KEYS = b"\x01\x01\x01c"
 AUDIT_RESULT = re.compile(r"audit of \d+ frames: (\d+) differences")
 END = re.compile(r"^DONE\b", re.M)
 CRASHED = re.compile(r"(Hardware Dom0|Hardware domain|Domain 0).*crashed", re.I)
@@ -67,6 +68,21 @@ def qemu_command(hypervisor, name):
     ]
 
 
+def serve_audit(process, text, state):
+    """state counts what was sent: keys for an audit, keys to go on, and so forth."""
+    asked = len(AUDIT.findall(text))
+    answered = len(AUDIT_RESULT.findall(text)) if "(HV)" in text else asked
+    if state % 2 == 0 and asked > state // 2:
+        process.stdin.write(AUDIT_KEYS)
+        process.stdin.flush()
+        state += 1
+    if state % 2 == 1 and answered > state // 2:
+        process.stdin.write(GO_ON_KEYS)
+        process.stdin.flush()
+        state += 1
+    return state
+
+
 def boot(hypervisor, name):
     """Returns the serial output.  Ends when QEMU does, some seconds after DONE, or at the time limit."""
     limit = float(os.environ.get("GUEST_TIMEOUT", SETTINGS.get(name, {}).get("timeout", 120)))
@@ -84,10 +100,7 @@ def boot(hypervisor, name):
                 break
             output += chunk
             text = output.decode("latin-1")
-            if len(AUDIT.findall(text)) > audits:
-                audits += 1
-                process.stdin.write(AUDIT_KEYS)
-                process.stdin.flush()
+            audits = serve_audit(process, text, audits)
             if not done and END.search(text):
                 done, deadline = True, min(deadline, time.monotonic() + 5)
             if not done and CRASHED.search(text):
