@@ -17,7 +17,7 @@ char *hv_strrchr(const char *s, int c);
 char *hv_strstr(const char *haystack, const char *needle);
 size_t hospes_strlcpy(char *dst, const char *src, size_t size);
 
-#define MAX 67
+#define MAX 131
 
 static unsigned char pattern[MAX * 3];
 
