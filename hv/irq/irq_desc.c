@@ -50,6 +50,17 @@ struct irq_desc *irq_desc_get(uint32_t irq)
     return irq < MAX_IRQS ? load_acquire(&irq_descs[irq]) : NULL;
 }
 
+/* Without interrupt remapping neither an RTE nor a message can name a higher APIC ID. */
+static bool cpu_addressable(uint32_t cpu)
+{
+    return cpu_to_apicid[cpu] <= 0xff;
+}
+
+uint32_t irq_first_cpu(void)
+{
+    return cpu_addressable(smp_processor_id()) ? smp_processor_id() : 0;
+}
+
 static void take_vector(struct irq_desc *desc, uint32_t cpu, uint8_t vector)
 {
     desc->vector = vector;
@@ -125,7 +136,7 @@ void irq_desc_release(struct irq_desc *desc)
 /* Two CPUs may write the same descriptor's routing one after the other, never at once: its lock is held. */
 void irq_desc_move(struct irq_desc *desc, uint32_t cpu)
 {
-    if (cpu == desc->cpu || desc->chip->fixed_cpu || cpu_to_apicid[cpu] > 0xff)
+    if (cpu == desc->cpu || desc->chip->fixed_cpu || !cpu_addressable(cpu))
         return;
     if (!vector_claim(cpu, desc->vector, desc))
         return;
@@ -144,7 +155,7 @@ int request_gsi(uint32_t gsi, void (*fn)(void *), void *data)
     if (!desc || !desc->chip)
         return -EINVAL;
     flags = spin_lock_irqsave(&desc->lock);
-    rc = desc->fn || desc->nr_guests ? -EBUSY : irq_desc_assign_vector(desc, smp_processor_id());
+    rc = desc->fn || desc->nr_guests ? -EBUSY : irq_desc_assign_vector(desc, irq_first_cpu());
     if (!rc) {
         desc->data = data;
         desc->fn = fn;

@@ -92,6 +92,9 @@ int irq_desc_alloc(uint32_t nr, const struct irq_chip *chip, uint32_t cpu);
 /* Gives one back: the source is quiet and unbound. Its vector is free on all CPUs afterwards. */
 void irq_desc_release(struct irq_desc *desc);
 
+/* Where a new source goes: the CPU that calls, or CPU 0 if interrupts cannot be sent to the former. */
+uint32_t irq_first_cpu(void);
+
 /* Gives a GSI's descriptor a vector if it has none. -ENOSPC. Lock held. */
 int irq_desc_assign_vector(struct irq_desc *desc, uint32_t cpu);
 /* Sends it to cpu, if that can be done. Lock held. */

@@ -180,18 +180,10 @@ static void msix_program(const struct msi_entry *e)
     pci_mmio_write(msix_entry(e) + MSIX_ENTRY_CONTROL, 4, e->masked ? MSIX_ENTRY_MASKED : 0);
 }
 
-/* A CPU that a message can name: where the caller runs, if its APIC ID fits. */
-static uint32_t first_cpu(void)
-{
-    uint32_t cpu = smp_processor_id();
-
-    return cpu_to_apicid[cpu] <= 0xff ? cpu : 0;
-}
-
 /* Sources for the entry; they lead to it from now on. */
 static int entry_get_sources(struct msi_entry *e, const struct irq_chip *chip)
 {
-    int first = irq_desc_alloc(e->nr_irqs, chip, first_cpu());
+    int first = irq_desc_alloc(e->nr_irqs, chip, irq_first_cpu());
 
     if (first < 0)
         return first;

@@ -234,7 +234,7 @@ static void set_source(struct pirq *p, struct irq_desc *desc)
 static int assign_gsi_vector(struct irq_desc *desc)
 {
     unsigned long flags = spin_lock_irqsave(&desc->lock);
-    int rc = desc->chip ? irq_desc_assign_vector(desc, smp_processor_id()) : -EINVAL;
+    int rc = desc->chip ? irq_desc_assign_vector(desc, irq_first_cpu()) : -EINVAL;
 
     spin_unlock_irqrestore(&desc->lock, flags);
     return rc;
