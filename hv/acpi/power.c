@@ -3,6 +3,7 @@
 #include <base/errno.h>
 #include <console/console.h>
 #include <console/printk.h>
+#include <cpu/features.h>
 #include <cpu/insn.h>
 #include <mm/ioremap.h>
 #include <xen/platform.h>
@@ -32,7 +33,8 @@ static void wait_microseconds(uint32_t us)
 
 static volatile uint8_t *map_register(const struct acpi_register *reg, size_t len)
 {
-    if (reg->space != ACPI_SPACE_MEMORY || !reg->address)
+    /* Beyond the physical address space a mapping would fault. */
+    if (reg->space != ACPI_SPACE_MEMORY || !reg->address || (reg->address + len - 1) >> host_cpu.phys_bits)
         return NULL;
     return (volatile uint8_t *)ioremap(_paddr(reg->address), len);
 }
@@ -90,10 +92,10 @@ static void reset_by_acpi(void)
 {
     const struct acpi_register *reg = &acpi_fadt.reset;
 
+    if (!acpi_fadt.present || !reg->address)
+        return;
     if (reset_memory)
         *reset_memory = acpi_fadt.reset_value;
-    else if (!acpi_fadt.present || !reg->address)
-        return;
     else if (reg->space == ACPI_SPACE_IO)
         outb(reg->address, acpi_fadt.reset_value);
     else if (reg->space == ACPI_SPACE_PCI)

@@ -1,6 +1,7 @@
 #include <base/bug.h>
 #include <base/compiler.h>
 #include <base/errno.h>
+#include <boot/cmdline.h>
 #include <boot/dom0.h>
 #include <boot/dom0_layout.h>
 #include <boot/kernel.h>
@@ -10,6 +11,7 @@
 #include <cpu/smp.h>
 #include <cpu/softirq.h>
 #include <domain/domain.h>
+#include <lib/printf.h>
 #include <lib/string.h>
 #include <mm/page.h>
 #include <mm/page_alloc.h>
@@ -221,7 +223,8 @@ static void __init write_start_info(const struct domain *d, const struct dom0_la
             si->flags |= SIF_MOD_START_PFN;
     }
     si->console.dom0.info_off = sizeof(*si);
-    strlcpy((char *)si->cmd_line, cmdline, sizeof(si->cmd_line));
+    snprintf((char *)si->cmd_line, sizeof(si->cmd_line), "%s%s%s", cmdline, *cmdline_dom0_args() ? " " : "",
+             cmdline_dom0_args());
 }
 
 static void __init load_image(const struct dom0_layout *l, const struct kernel_image *k)

@@ -29,8 +29,8 @@ extern pte_t boot_l4[PT_ENTRIES];
 
 static uint32_t opt_maxcpus = MAX_CPUS;
 BOOT_OPTION_UINT("maxcpus", opt_maxcpus);
-static bool opt_smp = true;
-BOOT_OPTION_BOOL("smp", opt_smp);
+static bool opt_nosmp;
+BOOT_OPTION_BOOL("nosmp", opt_nosmp);
 
 static bool ap_alive;
 
@@ -95,7 +95,7 @@ void __init smp_boot_cpus(void)
             cpu_to_acpiid[0] = madt->cpus[i].acpi_id;
             continue;
         }
-        if (!madt->cpus[i].enabled || !opt_smp || nr_cpus >= opt_maxcpus || nr_cpus == MAX_CPUS)
+        if (!madt->cpus[i].enabled || opt_nosmp || nr_cpus >= opt_maxcpus || nr_cpus == MAX_CPUS)
             continue;
         cpu_to_acpiid[nr_cpus] = madt->cpus[i].acpi_id;
         /* A number is given only to a CPU that runs, so that CPUs 0 .. nr_cpus-1 are all online. */
