@@ -12,7 +12,8 @@
 /* The domain with this number; for tools that list domains, Xen answers -ESRCH where there is none. */
 int domctl_getdomaininfo(struct domain *unused, struct xen_domctl *op, bool *copyback)
 {
-    struct domain *d = domain_find(op->domain);
+    /* Tools list domains this way: the one named or, if there is none, the next one. */
+    struct domain *d = op->domain < DOMID_FIRST_RESERVED ? domain_find_next(op->domain) : NULL;
 
     if (!d)
         return -ESRCH;

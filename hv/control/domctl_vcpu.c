@@ -7,6 +7,7 @@
 #include <mm/page_alloc.h>
 #include <pv/pv.h>
 #include <sched/sched.h>
+#include <time/time.h>
 
 static cpumask_t mask_and(const cpumask_t *a, const cpumask_t *b)
 {
@@ -116,6 +117,9 @@ int domctl_setvcpucontext(struct domain *d, struct xen_domctl *op, bool *copybac
         rc = pv_set_context(v, c);
     if (!rc)
         set_down(v, !(c->flags & VGCF_online));
+    /* The builder has cleared shared_info since the domain was created. */
+    if (!rc && !v->id)
+        time_update_wallclock(d);
     domain_unpause(d);
     xfree(c);
     return rc;
