@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stubs/mm_random.h>
 
+#define MAX_STEPS 40
+
 static const uint8_t *input, *input_end;
 
 static uint32_t from_input(uint32_t limit)
@@ -28,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input = data;
     input_end = data + size;
     mm_random_begin(from_input);
-    while (input < input_end)
+    for (unsigned int i = 0; i < MAX_STEPS && input < input_end; i++)
         mm_random_step();
     mm_random_end();
     return 0;
