@@ -7,7 +7,7 @@
 
 /*
  * dom0_mem=[min:SIZE,][max:SIZE,]SIZE, each SIZE a number of KiB or with a
- * suffix, negative for "all but", or "N%" of RAM; dom0_max_vcpus=N, MIN-MAX,
+ * suffix, negative for "all but", "N%" of RAM, or "SIZE+N%" of it; dom0_max_vcpus=N, MIN-MAX,
  * MIN- or -MAX (xen-command-line(7)).
  */
 struct amount {
@@ -22,6 +22,7 @@ static uint32_t opt_vcpus_min __initdata = 1, opt_vcpus_max __initdata = ~0u;
 static int __init parse_amount(const char *s, const char **end, struct amount *out)
 {
     struct amount a = {.given = true};
+    bool fixed_part = false;
     uint64_t n;
     int rc;
 
@@ -30,16 +31,17 @@ static int __init parse_amount(const char *s, const char **end, struct amount *o
         s++;
     }
     rc = parse_u64(s, end, 10, &n);
-    if (!rc && **end == '%') {
-        if (n > 100 || a.all_but)
-            return -EINVAL;
-        a.percent = (uint32_t)n;
-        ++*end;
-        /* "50%+2G": a share and a fixed part */
-        if (**end == '+')
-            rc = parse_size(*end + 1, end, 10, &a.bytes);
-    } else {
+    if (!rc && **end != '%') {
         rc = parse_size(s, end, 10, &a.bytes);
+        fixed_part = !rc && **end == '+';
+        if (fixed_part)
+            rc = parse_u64(*end + 1, end, 10, &n);
+    }
+    if (!rc && (fixed_part || **end == '%')) {
+        if (**end != '%' || n >= 100 || a.all_but)
+            return -EINVAL;
+        ++*end;
+        a.percent = (uint32_t)n;
     }
     if (!rc)
         *out = a;
