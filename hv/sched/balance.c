@@ -11,7 +11,8 @@
  *   reads Y's nr_queued             reads idle_map, sends X the SCHEDULE softirq
  *
  * A vCPU that was just descheduled cannot be taken before its registers are
- * saved; sched_context_saved() then does Y's part again.
+ * saved; sched_context_saved() then does Y's part again. So does a CPU that
+ * has chosen what to run, for those that it leaves waiting.
  */
 #include <base/atomic.h>
 #include <cpu/softirq.h>
@@ -96,6 +97,21 @@ void sched_kick_idle(const struct vcpu *v)
         cpu_raise_softirq(cpu, SOFTIRQ_SCHEDULE);
 }
 
+void sched_offer_waiting(const struct runqueue *rq)
+{
+    smp_mb();
+    if (!rq->first || cpumask_empty(&sched_idle_map))
+        return;
+    for (const struct vcpu *v = rq->first; v; v = v->sched.next) {
+        uint32_t cpu = v->sched.is_running ? MAX_CPUS : find_idle(v, rq->cpu);
+
+        if (cpu != MAX_CPUS) {
+            cpu_raise_softirq(cpu, SOFTIRQ_SCHEDULE);
+            return;
+        }
+    }
+}
+
 /* The first vCPU queued on `from` that `to` may take, in the order in which they would run. */
 static struct vcpu *find_candidate(const struct runqueue *from, const struct runqueue *to, bool preferred)
 {
@@ -129,16 +145,38 @@ static bool pull_from(struct runqueue *from, struct runqueue *to, bool preferred
     return v;
 }
 
+static bool pull_any(struct runqueue *rq, bool preferred)
+{
+    for (uint32_t i = 1; i < nr_cpus; i++) {
+        uint32_t cpu = (rq->cpu + i) % nr_cpus;
+
+        if (cpumask_test(&cpu_online_map, cpu) && pull_from(cpu_runqueue(cpu), rq, preferred))
+            return true;
+    }
+    return false;
+}
+
+void sched_offer_all(void)
+{
+    uint32_t cpu;
+
+    for_each_online_cpu (cpu) {
+        struct runqueue *rq = cpu_runqueue(cpu);
+        unsigned long flags;
+
+        if (cpumask_empty(&sched_idle_map))
+            return;
+        if (!READ_ONCE(rq->nr_queued))
+            continue;
+        flags = spin_lock_irqsave(&rq->lock);
+        sched_offer_waiting(rq);
+        spin_unlock_irqrestore(&rq->lock, flags);
+    }
+}
+
 bool sched_pull(struct runqueue *rq)
 {
-    for (int preferred = 1; preferred >= 0; preferred--)
-        for (uint32_t i = 1; i < nr_cpus; i++) {
-            uint32_t cpu = (rq->cpu + i) % nr_cpus;
-
-            if (cpumask_test(&cpu_online_map, cpu) && pull_from(cpu_runqueue(cpu), rq, preferred))
-                return true;
-        }
-    return false;
+    return pull_any(rq, true) || pull_any(rq, false);
 }
 
 static struct runqueue *find_busiest(const struct runqueue *rq)

@@ -86,6 +86,13 @@ uint32_t sched_choose_cpu(const struct vcpu *v);
 bool sched_pull(struct runqueue *rq);
 /* A vCPU is waiting on rq: makes an idle CPU that may run it look for it. No matter which locks are held. */
 void sched_kick_idle(const struct vcpu *v);
+/* The same for the first of those that wait on rq that an idle CPU may take; lock held. */
+void sched_offer_waiting(const struct runqueue *rq);
+/*
+ * The same for all queues; no lock held. By a CPU that was idle and is not any
+ * more: what it took may not be what it had been told to look for.
+ */
+void sched_offer_all(void);
 void sched_balance_init(struct runqueue *rq);
 /* Keeps the balance timer going while the CPU is busy. */
 void sched_balance_arm(struct runqueue *rq, s_time_t t);

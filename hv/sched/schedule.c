@@ -114,8 +114,14 @@ void vcpu_wake(struct vcpu *v)
         uint32_t target = rq->cpu;
         bool queue = needs_queueing(rq, v);
 
-        if (queue && !v->sched.is_running)
+        if (queue && !v->sched.is_running) {
             target = sched_choose_cpu(v);
+        } else if (queue && !vcpu_allowed_on(v, rq->cpu)) {
+            /* Its affinity changed between stopping and saving: sched_context_saved() finds it a place. */
+            v->sched.homeless = true;
+            runstate_change(v, RUNSTATE_runnable, now());
+            queue = false;
+        }
         if (target == rq->cpu) {
             if (queue)
                 sched_enqueue_woken(rq, v, now());
@@ -285,39 +291,52 @@ struct vcpu *sched_pick(struct runqueue *rq, s_time_t t)
             cpumask_clear(&sched_idle_map, rq->cpu);
     }
     arm_slice(rq, t);
-    if (next != rq->idle)
+    if (next != rq->idle) {
         sched_balance_arm(rq, t);
+        sched_offer_waiting(rq);
+    }
     return next;
 }
 
 /*
  * When this CPU would idle it looks at the others' queues, with no lock held: to
  * them it is idle already. prev is not saved yet, but is_running keeps it here;
- * if it is woken meanwhile it is simply chosen again.
+ * if it is woken meanwhile it is simply chosen again. Returns with the lock held.
  */
-static void schedule(void)
+static struct vcpu *pick_or_pull(struct runqueue *rq, bool *was_idle)
 {
-    struct runqueue *rq = &this_cpu(runqueues);
-    struct vcpu *prev = current, *next;
+    struct vcpu *next = sched_pick(rq, now());
+    bool pulled = true;
 
-    bool pulled;
-
-    spin_lock_irq(&rq->lock);
-    next = sched_pick(rq, now());
-    do {
-        if (next != rq->idle)
-            break;
+    /* What was pulled may be held by its cap: then there may be others. */
+    while (next == rq->idle && pulled) {
+        *was_idle = true;
         cpumask_set(&sched_idle_map, rq->cpu);
         spin_unlock(&rq->lock);
         pulled = sched_pull(rq);
         spin_lock(&rq->lock);
         next = sched_pick(rq, now());
-    } while (pulled); /* unless idle because its cap holds that one: then another */
+    }
+    return next;
+}
+
+static void schedule(void)
+{
+    struct runqueue *rq = &this_cpu(runqueues);
+    struct vcpu *prev = current, *next;
+    bool was_idle = is_idle_vcpu(prev);
+
+    spin_lock_irq(&rq->lock);
+    next = pick_or_pull(rq, &was_idle);
     if (next == prev) {
         spin_unlock_irq(&rq->lock);
+        if (was_idle && next != rq->idle)
+            sched_offer_all();
         return;
     }
     spin_unlock(&rq->lock);
+    if (was_idle && next != rq->idle)
+        sched_offer_all();
     if (!is_idle_vcpu(prev)) {
         time_vcpu_out(prev);
         runstate_write_guest(prev);

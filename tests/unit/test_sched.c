@@ -723,7 +723,7 @@ static void random_operation(void)
  */
 static void test_random_sequences(void **state)
 {
-    for (unsigned int seed = 1; seed <= 12; seed++) {
+    for (unsigned int seed = 1; seed <= 40; seed++) {
         srand(seed);
         machine(1 + seed % 4);
         memset(paused, 0, sizeof(paused));
@@ -913,6 +913,33 @@ static void poll_timer(void *data)
     vcpu_unblock(data);
 }
 
+static void move_and_wake(void)
+{
+    cpumask_t other = {.bits = {1u << (1 - sleeper->processor)}};
+
+    assert_int_equal(sched_set_hard_affinity(sleeper, &other), 0);
+    upcall();
+}
+
+/* Between being switched away from and being saved, it is sent elsewhere and woken. */
+static void test_wake_with_new_affinity_before_it_is_saved(void **state)
+{
+    for (int late = 0; late < 2; late++) {
+        uint32_t before;
+
+        one_sleeper();
+        before = sleeper->processor;
+        delay_saving = late;
+        vcpu_block_enable_events();
+        hook = move_and_wake;
+        settle();
+        assert_true(runs(sleeper));
+        assert_int_equal(sleeper->processor, 1 - before);
+        check_invariants(true);
+        free_idle();
+    }
+}
+
 static void test_poll_timeout_and_bad_arguments(void **state)
 {
     one_sleeper();
@@ -997,6 +1024,7 @@ int main(void)
         cmocka_unit_test(test_random_sequences),
         cmocka_unit_test(test_block_races),
         cmocka_unit_test(test_poll_races),
+        cmocka_unit_test(test_wake_with_new_affinity_before_it_is_saved),
         cmocka_unit_test(test_poll_timeout_and_bad_arguments),
         cmocka_unit_test(test_yield_lets_the_other_run),
         cmocka_unit_test(test_runstate_adds_up),
