@@ -2,7 +2,6 @@
 #include <boot/unpack_env.h>
 #include <cpu/desc.h>
 #include <cpu/insn.h>
-#include <cpu/traps.h>
 
 #define MSR_FS_BASE    0xc0000100
 #define CR0_MP         BIT(1)
@@ -15,11 +14,20 @@
 #define NR_EXCEPTIONS  32
 
 /* The handlers end in a panic here, so that they may all share the double fault's stack. */
-static __init void set_exception_stacks(enum ist ist)
+static __init void move_exceptions(struct unpack_env *env)
 {
     for (uint32_t vector = 0; vector < NR_EXCEPTIONS; vector++)
-        if (vector != TRAP_DB && vector != TRAP_NMI && vector != TRAP_DF && vector != TRAP_MC)
-            idt_set_ist(vector, ist);
+        if (idt_get_ist(vector) == IST_NONE) {
+            idt_set_ist(vector, IST_DF);
+            env->moved_vectors |= 1u << vector;
+        }
+}
+
+static __init void move_exceptions_back(const struct unpack_env *env)
+{
+    for (uint32_t vector = 0; vector < NR_EXCEPTIONS; vector++)
+        if (env->moved_vectors >> vector & 1)
+            idt_set_ist(vector, IST_NONE);
 }
 
 __init void unpack_env_enter(struct unpack_env *env)
@@ -32,7 +40,7 @@ __init void unpack_env_enter(struct unpack_env *env)
     env->thread[0] = (uint64_t)env->thread;
     env->thread[GUARD_WORD] = rdtsc() * 0x9e3779b97f4a7c15 & ~0xffull;
 
-    set_exception_stacks(IST_DF);
+    move_exceptions(env);
     write_cr0((env->cr0 & ~(CR0_EM | CR0_TS)) | CR0_MP);
     write_cr4(env->cr4 | CR4_OSFXSR | CR4_OSXMMEXCPT);
     __asm__ __volatile__("fninit; ldmxcsr %0" : : "m"(mxcsr));
@@ -44,6 +52,6 @@ __init void unpack_env_leave(struct unpack_env *env)
     wrmsr(MSR_FS_BASE, env->fs_base);
     write_cr4(env->cr4);
     write_cr0(env->cr0);
-    set_exception_stacks(IST_NONE);
+    move_exceptions_back(env);
     local_irq_restore(env->flags);
 }

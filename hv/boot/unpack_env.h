@@ -31,6 +31,7 @@ static inline void unpack_env_leave(struct unpack_env *env)
 
 struct unpack_env {
     uint64_t flags, cr0, cr4, fs_base;
+    uint32_t moved_vectors; /* exceptions that got a stack of their own only for this */
     /* What %fs points to; gcc's ABI for x86-64 Linux has the protector's word at offset 0x28. */
     uint64_t thread[8];
 };

@@ -119,6 +119,11 @@ void idt_set_ist(uint32_t vector, enum ist ist)
     idt[vector].ist = (uint8_t)ist;
 }
 
+enum ist idt_get_ist(uint32_t vector)
+{
+    return idt[vector].ist;
+}
+
 void idt_init(void)
 {
     for (uint32_t vector = 0; vector < 256; vector++)

@@ -39,6 +39,7 @@ void cpu_load_ldt(uint64_t base, uint32_t entries);
 void cpu_load_gdt(uint64_t base);
 /* Changes an exception's stack while boot code needs one for every vector (boot/unpack). */
 void idt_set_ist(uint32_t vector, enum ist ist);
+enum ist idt_get_ist(uint32_t vector);
 
 #endif
 #endif
