@@ -58,7 +58,7 @@ int l1e_get(pte_t e, const struct domain *d, domid_t fd)
         return device_get(mfn, d, fd);
     page = mfn_to_page(mfn);
     if (unlikely(!cacheability_ok(e, d)))
-        return -EPERM;
+        return -EINVAL;
     if (unlikely(!get_page_owned(page, fd)))
         return -EBUSY;
     if (unlikely(fd != d->id) && !(page->count_info & PGC_FOREIGN))

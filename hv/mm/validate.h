@@ -58,7 +58,8 @@ int nonpresent_pte_check(pte_t e, const struct domain *d) __must_check;
  * belong to domain `fd` (an ordinary domain's number, DOMID_IO: only device
  * memory, DOMID_XEN). 0; L1E_READ_ONLY: device memory that may only be read, so
  * the entry is to be stored without PTE_RW; -EPERM (device memory that is not
- * d's), -EBUSY (not fd's frame, or in use as something that must not be written).
+ * d's), -EINVAL (a cacheability that is not d's to choose), -EBUSY (not fd's frame, or
+ * in use as something that must not be written).
  */
 int l1e_get(pte_t e, const struct domain *d, domid_t fd) __must_check;
 /* Drops them; nothing for a non-present one. */

@@ -338,7 +338,7 @@ static void test_foreign(void **state)
     assert_int_equal(update_fd(space.l1, 1, pte(space.data, RW), 0, 0), -EPERM);
     assert_int_equal(update_fd(space.l1, 1, pte(space.data, RW), 0, DOMID_SELF | 1 << 16), -EPERM);
     assert_int_equal(update(space.l1, 1, pte_make(_mfn(DEVICE_FRAME), RW)), -EPERM);
-    assert_int_equal(update(space.l1, 1, pte(space.data, RW | PTE_PCD)), -EPERM);
+    assert_int_equal(update(space.l1, 1, pte(space.data, RW | PTE_PCD)), -EINVAL);
     check();
 }
 
