@@ -75,6 +75,7 @@ $(BUILD)/hospes: $(BUILD)/hospes.bin hv/boot/image32.S
 	  hv/boot/image32.S
 	@$(LD) -m elf_i386 -static -nostdlib --build-id=none -z noexecstack --no-warn-rwx-segments \
 	  --section-start=.image=0x200000 \
+	  --section-start=.image_bss=$$(printf '0x%x' $$(( 0x200000 + $$(stat -c %s $(BUILD)/hospes.bin) ))) \
 	  -e 0x$$($(NM) $(BUILD)/hospes-syms | awk '$$3=="start"{print substr($$1,9)}') -o $@ $@.o
 
 -include $(HV_OBJS:.o=.d) $(BUILD)/hv/asm_offsets.h.d
