@@ -58,6 +58,7 @@ def test_debian(start, cpus, mem):
     check_dom0(machine, cpus, mem)
     assert machine.run("tty") == "/dev/hvc0"
     assert machine.run("findmnt -no SOURCE /") == "/dev/vda"
+    assert machine.run("systemctl is-system-running --wait", 300) == "running"
     assert machine.run("systemctl --failed --no-legend --plain") == ""
 
 
