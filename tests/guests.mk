@@ -23,6 +23,7 @@ space := $(subst ,, )
 HYPERVISOR ?= $(BUILD)/hospes
 ORACLE_DEB ?=
 GUEST ?=
+GUEST_HYPERVISOR = $(filter $(BUILD)/hospes,$(HYPERVISOR))
 
 build-guest = @mkdir -p $(@D); $(GUEST_CC) $(GUEST_CFLAGS) $(1) $(GUEST_LDFLAGS) -o $@ $(GUEST_COMMON) $<
 
@@ -37,13 +38,13 @@ $(BUILD)/guests/start-p2m: guests/start.c $(GUEST_DEPS)
 guests: $(GUESTS)
 
 # GUEST=a,b restricts the run.
-test-guests: $(GUESTS)
+test-guests: $(GUESTS) $(GUEST_HYPERVISOR)
 	@mkdir -p $(BUILD)/results
 	HYPERVISOR=$(HYPERVISOR) GUEST=$(GUEST) /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/guests
 
-soak-guests: $(GUESTS)
+soak-guests: $(GUESTS) $(GUEST_HYPERVISOR)
 	@mkdir -p $(BUILD)/results
-	HYPERVISOR=$(HYPERVISOR) FUZZ_SEEDS=$(or $(FUZZ_SEEDS),50) /usr/bin/python3 -m pytest -q -p no:cacheprovider \
+	HYPERVISOR=$(HYPERVISOR) FUZZ_SEEDS=$(or $(FUZZ_SEEDS),50) SUITE=guests-soak /usr/bin/python3 -m pytest -q -p no:cacheprovider \
 	    -k fuzz tests/guests
 
 $(BUILD)/oracle/xen:

@@ -17,7 +17,7 @@ test: dom0-image
 	tests/run-all test-unit test-fuzz test-guests test-system
 
 soak: dom0-image
-	tests/run-all test-unit test-guests soak-system
+	tests/run-all test-unit test-guests soak-guests soak-system
 
 test-system: $(SYSTEM_NEEDS)
 	$(SYSTEM_ENV) $(PYTEST) tests/system $(if $(ONLY),-k '$(ONLY)')

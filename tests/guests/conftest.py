@@ -1,4 +1,6 @@
-"""Counts for build/results/guests.txt."""
+"""Counts for build/results/guests.txt, or SUITE.txt."""
+
+import os
 
 from boot import ROOT
 
@@ -8,4 +10,4 @@ def pytest_terminal_summary(terminalreporter):
     failed = len(terminalreporter.stats.get("failed", [])) + len(terminalreporter.stats.get("error", []))
     out = ROOT / "build" / "results"
     out.mkdir(parents=True, exist_ok=True)
-    (out / "guests.txt").write_text(f"passed {passed} failed {failed}\n")
+    (out / (os.environ.get("SUITE") or "guests")).with_suffix(".txt").write_text(f"passed {passed} failed {failed}\n")
