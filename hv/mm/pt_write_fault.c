@@ -3,6 +3,7 @@
  * read-only: for level-1 tables they are done as an mmu_update would be.
  */
 #include <base/errno.h>
+#include <cpu/percpu.h>
 #include <domain/domain.h>
 #include <lib/string.h>
 #include <mm/guest_access.h>
@@ -32,20 +33,48 @@ static bool lock_l1(struct page_info *table, const struct vcpu *v)
     return level == 1;
 }
 
-/* The instruction, as far as it can be read: it may end just before an unmapped page. */
-static bool fetch(const struct cpu_user_regs *regs, struct pt_write *w)
-{
-    uint8_t insn[16];
-    size_t first = (size_t)(PAGE_SIZE - (regs->rip & (PAGE_SIZE - 1)));
+/*
+ * Kernels write entries from a few places only: the last results of decoding, by
+ * the bytes that were decoded. So it does not matter whose they were.
+ */
+#define CACHED_INSNS 8
+struct cached_insn {
+    uint64_t bytes[2];
+    struct pt_write w; /* length 0: none */
+};
+struct insn_cache {
+    struct cached_insn insn[CACHED_INSNS];
+};
+static DEFINE_PER_CPU(struct insn_cache, insn_cache);
 
-    if (likely(first >= sizeof(insn)))
-        return !copy_from_guest(insn, regs->rip, sizeof(insn)) && pt_write_decode(w, insn, INSN_MAX);
-    if (copy_from_guest(insn, regs->rip, first))
-        return false;
-    if (pt_write_decode(w, insn, first))
-        return true;
-    return !copy_from_guest(insn + first, regs->rip + first, sizeof(insn) - first) &&
-           pt_write_decode(w, insn, INSN_MAX);
+static const struct pt_write *decode(uint64_t rip, const uint64_t bytes[2])
+{
+    struct cached_insn *c = &this_cpu(insn_cache).insn[rip % CACHED_INSNS];
+
+    if (likely(c->bytes[0] == bytes[0] && c->bytes[1] == bytes[1] && c->w.length))
+        return &c->w;
+    c->bytes[0] = bytes[0];
+    c->bytes[1] = bytes[1];
+    if (pt_write_decode(&c->w, (const uint8_t *)bytes, INSN_MAX))
+        return &c->w;
+    c->w.length = 0;
+    return NULL;
+}
+
+/* The instruction at RIP, NULL if it is none of those. It may end just before a page that cannot be read. */
+static const struct pt_write *fetch(const struct cpu_user_regs *regs)
+{
+    size_t first = (size_t)(PAGE_SIZE - (regs->rip & (PAGE_SIZE - 1)));
+    uint64_t bytes[2] = {0, 0};
+
+    if (likely(first >= sizeof(bytes)))
+        return copy_from_guest(bytes, regs->rip, sizeof(bytes)) ? NULL : decode(regs->rip, bytes);
+    if (copy_from_guest(bytes, regs->rip, first))
+        return NULL;
+    /* Zeroes where the next page cannot be read: an instruction that needs those bytes could not have run. */
+    if (copy_from_guest((char *)bytes + first, regs->rip + first, sizeof(bytes) - first))
+        memset((char *)bytes + first, 0, sizeof(bytes) - first);
+    return decode(regs->rip, bytes);
 }
 
 /*
@@ -75,17 +104,18 @@ static bool apply(const struct pt_context *c, pte_t *slot, unsigned int offset, 
 bool pv_emulate_pt_write(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs)
 {
     struct page_info *table = mapped_table(v, va);
+    const struct pt_write *w;
     struct pt_context c;
-    struct pt_write w;
     uint64_t loaded = 0;
     pte_t *slot;
     bool done;
 
     if (likely(!table))
         return false;
-    if (!fetch(regs, &w) || (va & (w.size - 1U)) || (w.repeat && !regs->rcx))
+    w = fetch(regs);
+    if (!w || (va & (w->size - 1U)) || (w->repeat && !regs->rcx))
         return false;
-    if (w.op == PTW_MOVS && copy_from_guest(&loaded, regs->rsi, w.size))
+    if (w->op == PTW_MOVS && copy_from_guest(&loaded, regs->rsi, w->size))
         return false;
 
     /* If another CPU has changed the mapping since, the write came before that. */
@@ -93,10 +123,10 @@ bool pv_emulate_pt_write(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs
         return false;
     pt_context_self(&c);
     slot = (pte_t *)((char *)page_to_virt(table) + (va & (PAGE_SIZE - 1) & ~7UL));
-    done = apply(&c, slot, va & 7, &w, loaded, regs);
+    done = apply(&c, slot, va & 7, w, loaded, regs);
     unlock_table(table);
     /* A string instruction that repeats goes on by itself, or traps again. */
-    if (done && !(w.repeat && regs->rcx))
-        regs->rip += w.length;
+    if (done && !(w->repeat && regs->rcx))
+        regs->rip += w->length;
     return done;
 }
