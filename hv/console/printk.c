@@ -24,7 +24,7 @@ static struct threshold guest_threshold = {.always = 0, .limited = LOG_WARN + 1}
 static struct {
     s_time_t paid_until; /* time up to which the messages so far have used up the allowance */
     uint32_t suppressed;
-} rate; /* under LOCK_CONSOLE */
+} rate = {.paid_until = -RATE_BURST * RATE_INTERVAL}; /* under LOCK_CONSOLE */
 
 static int level_from_name(const char *name, size_t len)
 {

@@ -214,6 +214,26 @@ static void test_before_port_is_open(void **state)
     clear();
 }
 
+static int count_lines(const char *text)
+{
+    int n = 0;
+
+    for (const char *p = sent(); (p = strstr(p, text)); p++)
+        n++;
+    return n;
+}
+
+/* The whole allowance is there from the beginning, and nothing more without time passing. */
+static void test_rate_limit_at_boot(void **state)
+{
+    (void)state;
+    assert_int_equal(clock_ns, 0);
+    for (int i = 0; i < 12; i++)
+        guest_printk(1, "early\n");
+    assert_int_equal(count_lines("d1: early"), 10);
+    clear();
+}
+
 static void test_lines(void **state)
 {
     (void)state;
@@ -400,15 +420,6 @@ static void test_read_ring(void **state)
     clear();
 }
 
-static int count_lines(const char *text)
-{
-    int n = 0;
-
-    for (const char *p = sent(); (p = strstr(p, text)); p++)
-        n++;
-    return n;
-}
-
 static void test_rate_limit(void **state)
 {
     (void)state;
@@ -559,6 +570,7 @@ int main(void)
         cmocka_unit_test(test_com_syntax),
         cmocka_unit_test(test_ring),
         cmocka_unit_test(test_before_port_is_open),
+        cmocka_unit_test(test_rate_limit_at_boot),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_long_message),
         cmocka_unit_test(test_interrupts),
