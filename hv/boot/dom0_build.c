@@ -132,7 +132,8 @@ static void __init choose_layout(struct dom0_layout *l, const struct kernel_imag
         pfn += l->p2m_pages + l->p2m_table_pages;
     }
     if (pfn > nr_pages)
-        panic("too little memory: dom0 gets %lu MiB, its kernel and RAM disk need %lu", nr_pages >> 8, pfn >> 8);
+        panic("too little memory: dom0 gets %lu MiB, its kernel and RAM disk need %lu", nr_pages >> 8,
+              pfn >> 8);
 }
 
 static void __init add_chunk(struct dom0_layout *l, uint64_t pfn, mfn_t mfn, uint64_t pages)
@@ -144,7 +145,8 @@ static void __init add_chunk(struct dom0_layout *l, uint64_t pfn, mfn_t mfn, uin
         set_gpfn_from_mfn(mfn_add(mfn, i), pfn + i);
 }
 
-/* Memory from before boot belongs to no guest: dom0's is not scrubbed, only what the builder fills is cleared. */
+/* Memory from before boot belongs to no guest: dom0's is not scrubbed, only what the builder fills is
+ * cleared. */
 static void __init fill_pfns(struct domain *d, struct dom0_layout *l, uint64_t pfn, uint64_t end)
 {
     unsigned int order = MAX_ORDER;
@@ -253,7 +255,8 @@ static void __init hold_l4(struct domain *d, struct page_info *table)
         panic("dom0's first page tables are refused by the type engine: error %d", rc);
 }
 
-static void __init start_vcpu0(struct vcpu *v, const struct dom0_layout *l, const struct kernel_image *k, mfn_t l4)
+static void __init start_vcpu0(struct vcpu *v, const struct dom0_layout *l, const struct kernel_image *k,
+                               mfn_t l4)
 {
     struct page_info *table = mfn_to_page(l4);
 

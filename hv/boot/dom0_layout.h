@@ -23,15 +23,15 @@ struct dom0_chunk {
 
 struct dom0_layout {
     uint64_t nr_pages;
-    uint64_t virt_base;             /* address of pfn 0 */
-    uint64_t image_start, image_end;/* virtual */
-    bool initrd_mapped, p2m_mapped; /* within the mapping at virt_base */
+    uint64_t virt_base;              /* address of pfn 0 */
+    uint64_t image_start, image_end; /* virtual */
+    bool initrd_mapped, p2m_mapped;  /* within the mapping at virt_base */
     uint64_t initrd_pfn, initrd_pages, initrd_bytes;
-    uint64_t p2m_va, p2m_pfn, p2m_pages;     /* the list itself */
-    uint64_t p2m_table_pages;                /* for a list elsewhere: its own page tables, right after it */
+    uint64_t p2m_va, p2m_pfn, p2m_pages; /* the list itself */
+    uint64_t p2m_table_pages;            /* for a list elsewhere: its own page tables, right after it */
     uint64_t start_info_va, tables_va, nr_tables, stack_va, end_va;
     uint32_t nr_chunks;
-    struct dom0_chunk *chunks;      /* by rising pfn */
+    struct dom0_chunk *chunks; /* by rising pfn */
 };
 
 /* Frame behind a pfn below nr_pages. */
@@ -42,7 +42,8 @@ static inline uint64_t dom0_va_to_pfn(const struct dom0_layout *l, uint64_t va)
     return (va - l->virt_base) >> PAGE_SHIFT;
 }
 
-/* Writes the tables for [virt_base's mapping] and the p2m list; the L4's frame. Contents are not validated yet. */
+/* Writes the tables for [virt_base's mapping] and the p2m list; the L4's frame. Contents are not validated
+ * yet. */
 mfn_t dom0_build_tables(const struct dom0_layout *l);
 /* Tables needed to map [start, end) below one L4 entry each: L1s, L2s and L3s. */
 uint64_t dom0_count_tables(uint64_t start, uint64_t end);

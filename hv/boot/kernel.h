@@ -14,16 +14,16 @@ struct kernel_segment {
 };
 
 struct kernel_image {
-    uint64_t virt_base;              /* address of pfn 0 */
-    uint64_t virt_start, virt_end;   /* of all segments */
+    uint64_t virt_base;            /* address of pfn 0 */
+    uint64_t virt_start, virt_end; /* of all segments */
     uint64_t entry;
-    uint64_t hypercall_page;         /* 0: none */
+    uint64_t hypercall_page; /* 0: none */
     uint64_t init_p2m;
     bool has_init_p2m, mod_start_pfn;
     uint32_t nr_segments;
     struct kernel_segment segment[KERNEL_MAX_SEGMENTS];
-    const char *cmdline;             /* without the module's name */
-    void *unpacked;                  /* VMM pages that hold the ELF image, or NULL */
+    const char *cmdline; /* without the module's name */
+    void *unpacked;      /* VMM pages that hold the ELF image, or NULL */
     unsigned int unpacked_order;
 };
 

@@ -78,7 +78,8 @@ static void __init parse_mmap(const struct mbi *mbi)
             printk_warn("memory map: more than %d entries, the rest is not used\n", E820_MAX);
             break;
         }
-        host_e820.entry[host_e820.nr++] = (struct e820_entry){m->addr, m->len, m->type ? m->type : E820_RESERVED};
+        host_e820.entry[host_e820.nr++] =
+            (struct e820_entry){m->addr, m->len, m->type ? m->type : E820_RESERVED};
         p += m->size + sizeof(m->size);
     }
 }
@@ -94,8 +95,8 @@ static void __init parse_modules(const struct mbi *mbi)
         }
         if (m[i].end < m[i].start)
             panic("module %u ends before it starts", i);
-        boot_info.module[boot_info.nr_modules++] =
-            (struct boot_module){m[i].start, m[i].end, m[i].string ? keep_string(m[i].string, "a module's command line") : ""};
+        boot_info.module[boot_info.nr_modules++] = (struct boot_module){
+            m[i].start, m[i].end, m[i].string ? keep_string(m[i].string, "a module's command line") : ""};
     }
 }
 
@@ -104,7 +105,8 @@ void __init multiboot_parse(void)
     const struct mbi *mbi = loader_data(multiboot_info_paddr);
 
     boot_info.cmdline = mbi->flags & MBI_CMDLINE ? keep_string(mbi->cmdline, "the command line") : "";
-    boot_info.loader = mbi->flags & MBI_LOADER ? keep_string(mbi->boot_loader_name, "the loader's name") : "unknown";
+    boot_info.loader =
+        mbi->flags & MBI_LOADER ? keep_string(mbi->boot_loader_name, "the loader's name") : "unknown";
     if (mbi->flags & MBI_MMAP)
         parse_mmap(mbi);
     if (!host_e820.nr)

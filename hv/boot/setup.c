@@ -65,7 +65,8 @@ static void __init early_cpu(void)
 static void __init reserve_boot_memory(void)
 {
     boot_alloc_reserve(0, LOW_MEMORY_END, "low memory");
-    boot_alloc_reserve((uint64_t)_start - VMM_IMAGE_START, (uint64_t)_end - VMM_IMAGE_START, "the VMM's image");
+    boot_alloc_reserve((uint64_t)_start - VMM_IMAGE_START, (uint64_t)_end - VMM_IMAGE_START,
+                       "the VMM's image");
     for (uint32_t i = 0; i < boot_info.nr_modules; i++)
         boot_alloc_reserve(boot_info.module[i].start, boot_info.module[i].end, "a module");
 }

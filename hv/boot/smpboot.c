@@ -20,7 +20,7 @@
 #include <sched/sched.h>
 #include <time/time.h>
 
-#define TRAMPOLINE_PAGE 8 /* 0x8000: conventional memory, kept out of the allocator */
+#define TRAMPOLINE_PAGE  8 /* 0x8000: conventional memory, kept out of the allocator */
 #define START_TIMEOUT_MS 1000
 
 extern const char trampoline_start[], trampoline_end[];

@@ -14,11 +14,12 @@
 typedef int domctl_fn(struct domain *d, struct xen_domctl *op, bool *copyback);
 
 /* Life: domctl_domain.c */
-domctl_fn domctl_createdomain, domctl_destroydomain, domctl_pausedomain, domctl_unpausedomain, domctl_resumedomain,
-    domctl_max_vcpus, domctl_max_mem, domctl_setdomainhandle, domctl_settimeoffset, domctl_sendtrigger,
-    domctl_subscribe, domctl_set_virq_handler, domctl_hypercall_init, domctl_address_size;
+domctl_fn domctl_createdomain, domctl_destroydomain, domctl_pausedomain, domctl_unpausedomain,
+    domctl_resumedomain, domctl_max_vcpus, domctl_max_mem, domctl_setdomainhandle, domctl_settimeoffset,
+    domctl_sendtrigger, domctl_subscribe, domctl_set_virq_handler, domctl_hypercall_init, domctl_address_size;
 /* What tools ask: domctl_info.c */
-domctl_fn domctl_getdomaininfo, domctl_getvcpuinfo, domctl_getpageframeinfo3, domctl_nodeaffinity, domctl_tscinfo;
+domctl_fn domctl_getdomaininfo, domctl_getvcpuinfo, domctl_getpageframeinfo3, domctl_nodeaffinity,
+    domctl_tscinfo;
 /* Scheduling and vCPU state: domctl_vcpu.c */
 domctl_fn domctl_vcpuaffinity, domctl_scheduler_op, domctl_setvcpucontext, domctl_getvcpucontext;
 /* Rights: domctl_permission.c */

@@ -40,12 +40,13 @@ static int check_create(const struct xen_domctl_createdomain *c)
 int domctl_createdomain(struct domain *unused, struct xen_domctl *op, bool *copyback)
 {
     const struct xen_domctl_createdomain *c = &op->u.createdomain;
-    struct domain_config config = {.id = op->domain,
-                                   .max_vcpus = c->max_vcpus,
-                                   .max_evtchn_port = c->max_evtchn_port ? c->max_evtchn_port : ~0u,
-                                   .max_grant_frames = c->max_grant_frames < 0 ? 0 : (uint32_t)c->max_grant_frames,
-                                   .max_maptrack_frames = c->max_maptrack_frames < 0 ? 0 : (uint32_t)c->max_maptrack_frames,
-                                   .ssidref = c->ssidref};
+    struct domain_config config = {
+        .id = op->domain,
+        .max_vcpus = c->max_vcpus,
+        .max_evtchn_port = c->max_evtchn_port ? c->max_evtchn_port : ~0u,
+        .max_grant_frames = c->max_grant_frames < 0 ? 0 : (uint32_t)c->max_grant_frames,
+        .max_maptrack_frames = c->max_maptrack_frames < 0 ? 0 : (uint32_t)c->max_maptrack_frames,
+        .ssidref = c->ssidref};
     struct domain *d;
     int rc = check_create(c);
 

@@ -9,7 +9,8 @@ int domctl_get_cpu_policy(struct domain *d, struct xen_domctl *op, bool *copybac
     struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
 
     *copyback = true;
-    return policy_to_guest(false, guest_handle_va(p->leaves), &p->nr_leaves, guest_handle_va(p->msrs), &p->nr_msrs);
+    return policy_to_guest(false, guest_handle_va(p->leaves), &p->nr_leaves, guest_handle_va(p->msrs),
+                           &p->nr_msrs);
 }
 
 int domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op, bool *copyback)

@@ -19,7 +19,7 @@ struct hypercall_args {
  */
 typedef long hypercall_fn(struct hypercall_args *args);
 
-#define HYPERCALL_PRIVILEGED BIT(0) /* only dom0: others get -EPERM */
+#define HYPERCALL_PRIVILEGED  BIT(0) /* only dom0: others get -EPERM */
 #define HYPERCALL_PREEMPTIBLE BIT(1) /* may return -ERESTART */
 
 struct hypercall_row {
@@ -38,11 +38,12 @@ long hypercall_call(uint64_t nr, struct hypercall_args *args);
 /* Long operations ask it between steps: a softirq waits on this CPU, or an unmasked event for current. */
 bool hypercall_preempt_check(void);
 
-hypercall_fn hc_set_trap_table, hc_mmu_update, hc_set_gdt, hc_stack_switch, hc_set_callbacks, hc_fpu_taskswitch,
-    hc_platform_op, hc_set_debugreg, hc_get_debugreg, hc_update_descriptor, hc_memory_op, hc_multicall,
-    hc_update_va_mapping, hc_set_timer_op, hc_xen_version, hc_console_io, hc_grant_table_op, hc_vm_assist,
-    hc_update_va_mapping_otherdomain, hc_iret, hc_vcpu_op, hc_set_segment_base, hc_mmuext_op, hc_sched_op,
-    hc_callback_op, hc_event_channel_op, hc_physdev_op, hc_sysctl, hc_domctl, hc_event_channel_op_compat,
-    hc_physdev_op_compat, hc_sched_op_compat, hc_nmi_op, hc_xsm_op, hc_xenpmu_op, hc_hypfs_op, hc_mca;
+hypercall_fn hc_set_trap_table, hc_mmu_update, hc_set_gdt, hc_stack_switch, hc_set_callbacks,
+    hc_fpu_taskswitch, hc_platform_op, hc_set_debugreg, hc_get_debugreg, hc_update_descriptor, hc_memory_op,
+    hc_multicall, hc_update_va_mapping, hc_set_timer_op, hc_xen_version, hc_console_io, hc_grant_table_op,
+    hc_vm_assist, hc_update_va_mapping_otherdomain, hc_iret, hc_vcpu_op, hc_set_segment_base, hc_mmuext_op,
+    hc_sched_op, hc_callback_op, hc_event_channel_op, hc_physdev_op, hc_sysctl, hc_domctl,
+    hc_event_channel_op_compat, hc_physdev_op_compat, hc_sched_op_compat, hc_nmi_op, hc_xsm_op, hc_xenpmu_op,
+    hc_hypfs_op, hc_mca;
 
 #endif

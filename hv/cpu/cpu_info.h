@@ -26,8 +26,8 @@ struct cpu_info {
     uint64_t syscall_stack;   /* value of RSP to begin with: &guest_regs.es */
     uint64_t percpu_offset;   /* added to the address of a per-CPU variable */
     struct vcpu *current_vcpu;
-    uint32_t cpu;             /* index of this CPU, 0 is the boot CPU */
-    uint32_t irq_depth;       /* interrupt handlers nested on this CPU */
+    uint32_t cpu;       /* index of this CPU, 0 is the boot CPU */
+    uint32_t irq_depth; /* interrupt handlers nested on this CPU */
     uint64_t pad;
 };
 

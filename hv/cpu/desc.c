@@ -59,8 +59,8 @@ static uint64_t *gdt_entry(uint32_t cpu, uint16_t selector)
 static void set_system_desc(uint64_t *e, uint64_t base, uint32_t limit, uint32_t type)
 {
     e[1] = base >> 32;
-    e[0] = (limit & 0xffff) | (base & 0xffffff) << 16 | (uint64_t)type << 40 | (uint64_t)(limit >> 16 & 15) << 48 |
-           (base >> 24 & 0xff) << 56;
+    e[0] = (limit & 0xffff) | (base & 0xffffff) << 16 | (uint64_t)type << 40 |
+           (uint64_t)(limit >> 16 & 15) << 48 | (base >> 24 & 0xff) << 56;
 }
 
 static void fill_gdt_page(uint32_t cpu)
@@ -128,7 +128,7 @@ void idt_init(void)
 {
     for (uint32_t vector = 0; vector < 256; vector++)
         set_gate(vector, 0);
-    set_gate(3, 3);    /* INT3, INTO and the old system call may come from programs */
+    set_gate(3, 3); /* INT3, INTO and the old system call may come from programs */
     set_gate(4, 3);
     set_gate(0x80, 3);
     idt_set_ist(1, IST_DB);

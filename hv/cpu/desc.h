@@ -27,7 +27,8 @@ enum ist { IST_NONE, IST_DF, IST_NMI, IST_MCE, IST_DB };
 void idt_init(void);
 /* Gives the CPU its (zeroed, direct-mapped) reserved GDT page; needs its per-CPU area. */
 void desc_alloc_cpu(uint32_t cpu, void *page);
-/* Loads GDT, IDT, TSS of this CPU, and the registers that SYSCALL and SYSENTER use. stack_block is its base. */
+/* Loads GDT, IDT, TSS of this CPU, and the registers that SYSCALL and SYSENTER use. stack_block is its base.
+ */
 void desc_init_cpu(uint32_t cpu, uint64_t stack_block);
 /* The CPU's reserved GDT page, for mapping at index 14 of a vCPU's GDT window. */
 mfn_t cpu_gdt_mfn(uint32_t cpu);

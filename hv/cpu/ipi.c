@@ -74,8 +74,7 @@ void on_selected_cpus(const cpumask_t *mask, void (*fn)(void *), void *arg)
     call.arg = arg;
     for (unsigned int i = 0; i < MAX_CPUS / 64; i++)
         __atomic_store_n(&call.todo.bits[i], others.bits[i], __ATOMIC_SEQ_CST);
-    for_each_cpu(cpu, &others)
-        send_ipi(cpu, VECTOR_CALL_FUNCTION);
+    for_each_cpu(cpu, &others) send_ipi(cpu, VECTOR_CALL_FUNCTION);
     call_here(mask, fn, arg);
     for (unsigned int i = 0; i < MAX_CPUS / 64; i++)
         while (load_acquire(&call.todo.bits[i]))

@@ -18,8 +18,7 @@ extern uint64_t percpu_offsets[MAX_CPUS];
 /* A zeroed per-CPU area and reserved GDT page for the CPU. 0 or -ENOMEM. */
 int percpu_create(uint32_t cpu);
 
-#define PERCPU_PTR(name, offset)                                                                             \
-    ((__typeof__(percpu_##name) *)((char *)&percpu_##name + (offset)))
+#define PERCPU_PTR(name, offset) ((__typeof__(percpu_##name) *)((char *)&percpu_##name + (offset)))
 
 #define this_cpu(name)     (*PERCPU_PTR(name, get_cpu_info()->percpu_offset))
 #define per_cpu(name, cpu) (*PERCPU_PTR(name, percpu_offsets[cpu]))

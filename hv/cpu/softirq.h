@@ -9,14 +9,14 @@
 #include <cpu/percpu.h>
 
 enum softirq {
-    SOFTIRQ_TIMER,    /* expired timers: time/timer.c */
-    SOFTIRQ_TASKLET,  /* deferred functions */
-    SOFTIRQ_CONSOLE,  /* debug keys; news for readers of the console */
-    SOFTIRQ_NMI,      /* pv/nmi.c */
+    SOFTIRQ_TIMER,     /* expired timers: time/timer.c */
+    SOFTIRQ_TASKLET,   /* deferred functions */
+    SOFTIRQ_CONSOLE,   /* debug keys; news for readers of the console */
+    SOFTIRQ_NMI,       /* pv/nmi.c */
     SOFTIRQ_TLB_EPOCH, /* mm/tlb.c */
-    SOFTIRQ_RETIRE,   /* mm/retire.c: runs soon anyway, so nothing is preempted for it */
-    SOFTIRQ_TIME,     /* clock calibration */
-    SOFTIRQ_SCHEDULE, /* last: it may switch to another vCPU and not return */
+    SOFTIRQ_RETIRE,    /* mm/retire.c: runs soon anyway, so nothing is preempted for it */
+    SOFTIRQ_TIME,      /* clock calibration */
+    SOFTIRQ_SCHEDULE,  /* last: it may switch to another vCPU and not return */
     NR_SOFTIRQS,
 };
 

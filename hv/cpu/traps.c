@@ -14,9 +14,26 @@
 DEFINE_PER_CPU(struct fixed_up, fixed_up);
 
 static const char *const trap_names[] = {
-    "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode", "no device",
-    "double fault", "coprocessor overrun", "invalid TSS", "segment not present", "stack fault",
-    "general protection", "page fault", "spurious", "FPU error", "alignment check", "machine check", "SIMD error",
+    "divide error",
+    "debug",
+    "NMI",
+    "breakpoint",
+    "overflow",
+    "bound range",
+    "invalid opcode",
+    "no device",
+    "double fault",
+    "coprocessor overrun",
+    "invalid TSS",
+    "segment not present",
+    "stack fault",
+    "general protection",
+    "page fault",
+    "spurious",
+    "FPU error",
+    "alignment check",
+    "machine check",
+    "SIMD error",
 };
 
 static const char *trap_name(uint32_t vector)
@@ -91,7 +108,8 @@ void handle_exception(struct cpu_user_regs *regs)
             pv_debug_exception_in_vmm(current);
             return;
         }
-        /* Page tables may change under a guest access that raced with nothing of ours; the fixup answers it. */
+        /* Page tables may change under a guest access that raced with nothing of ours; the fixup answers it.
+         */
         vmm_exception(regs);
         return;
     }

@@ -31,13 +31,13 @@ struct vcpu {
     uint64_t cr3;              /* value to load to run it: kernel or user tables by pv.kernel_mode */
     struct domain *domain;
     uint32_t id;
-    uint32_t processor;        /* CPU it runs or ran on last; changes under the run queue's lock */
-    bool is_initialised;       /* has a context: VCPUOP_initialise was done */
-    bool memory_dropped;       /* teardown has taken its references to memory */
-    vcpu_info_t *vcpu_info;    /* in shared_info, or registered, or dummy_vcpu_info; mapped in the VMM */
+    uint32_t processor;     /* CPU it runs or ran on last; changes under the run queue's lock */
+    bool is_initialised;    /* has a context: VCPUOP_initialise was done */
+    bool memory_dropped;    /* teardown has taken its references to memory */
+    vcpu_info_t *vcpu_info; /* in shared_info, or registered, or dummy_vcpu_info; mapped in the VMM */
     struct page_info *vcpu_info_page; /* reference held while registered elsewhere, else NULL */
     struct fpu_state *fpu;
-    cpumask_t dirty_cpu;       /* CPU whose TLB may hold its entries: at most one, set while running there */
+    cpumask_t dirty_cpu; /* CPU whose TLB may hold its entries: at most one, set while running there */
     struct sched_vcpu sched;
     struct evtchn_vcpu events;
     struct time_vcpu time;
@@ -50,30 +50,30 @@ enum domain_dying { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
 struct domain {
     domid_t id;
     uint32_t refcount;
-    spinlock_t lock;           /* LOCK_DOMAIN */
-    struct domain *next;       /* in order of id; LOCK_DOMLIST */
+    spinlock_t lock;     /* LOCK_DOMAIN */
+    struct domain *next; /* in order of id; LOCK_DOMLIST */
     uint32_t max_vcpus;
-    struct vcpu **vcpu;        /* max_vcpus entries, NULL where not created */
-    bool is_privileged;        /* may use control interfaces: dom0 */
-    bool is_hardware;          /* owns the machine's devices: dom0 */
+    struct vcpu **vcpu; /* max_vcpus entries, NULL where not created */
+    bool is_privileged; /* may use control interfaces: dom0 */
+    bool is_hardware;   /* owns the machine's devices: dom0 */
     bool is_idle;
-    bool is_xenstore;          /* XEN_DOMCTL_CDF_xs_domain: shown to the toolstack, nothing else */
+    bool is_xenstore; /* XEN_DOMCTL_CDF_xs_domain: shown to the toolstack, nothing else */
     enum domain_dying dying;
     bool is_shut_down, is_shutting_down;
-    uint32_t shutdown_code;    /* SHUTDOWN_CODE_NONE until chosen */
-    uint32_t pause_count;      /* any reason; nonzero: no vCPU runs */
+    uint32_t shutdown_code;          /* SHUTDOWN_CODE_NONE until chosen */
+    uint32_t pause_count;            /* any reason; nonzero: no vCPU runs */
     uint32_t controller_pause_count; /* pauses by XEN_DOMCTL_pausedomain */
     bool creation_finished;
-    bool crash_reported;       /* domain_crash() has printed its registers */
-    uint8_t kill_step;         /* how far domain_kill() got; see domain.c */
-    bool kill_pause;           /* paused for good by domain_kill() */
-    struct domain *reap_next;  /* waiting to be freed */
-    uint32_t suspend_port;     /* event channel of XEN_DOMCTL_subscribe, 0 if none */
+    bool crash_reported;      /* domain_crash() has printed its registers */
+    uint8_t kill_step;        /* how far domain_kill() got; see domain.c */
+    bool kill_pause;          /* paused for good by domain_kill() */
+    struct domain *reap_next; /* waiting to be freed */
+    uint32_t suspend_port;    /* event channel of XEN_DOMCTL_subscribe, 0 if none */
     xen_domain_handle_t handle;
     uint32_t ssidref;
     shared_info_t *shared_info; /* VMM page shared writable with the domain */
-    uint64_t vm_assist;        /* bit n: VMASST_TYPE n is on */
-    cpumask_t dirty_cpumask;   /* CPUs whose TLB may hold this domain's entries */
+    uint64_t vm_assist;         /* bit n: VMASST_TYPE n is on */
+    cpumask_t dirty_cpumask;    /* CPUs whose TLB may hold this domain's entries */
     struct mm_domain mm;
     struct evtchn_domain events;
     struct sched_domain sched;
@@ -106,7 +106,8 @@ void domain_init(void);
  * own domain.
  */
 struct domain *domain_find(domid_t id);
-/* The first domain with an id of at least @first, with a reference; NULL if there is none. Takes LOCK_DOMLIST. */
+/* The first domain with an id of at least @first, with a reference; NULL if there is none. Takes
+ * LOCK_DOMLIST. */
 struct domain *domain_find_next(domid_t first);
 /* Without a reference: only while something else keeps it (an owner of a page that has references). */
 struct domain *domain_by_id(domid_t id);
@@ -143,7 +144,8 @@ int domain_kill(struct domain *d);
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 /* SHUTDOWN_* of <xen/sched.h>; dom0's shutdown is the machine's. */
 void domain_shutdown(struct domain *d, uint32_t reason);
-/* Undoes a shutdown (a suspend that was cancelled); no effect if it is not shut down. Not on current's domain. */
+/* Undoes a shutdown (a suspend that was cancelled); no effect if it is not shut down. Not on current's
+ * domain. */
 void domain_resume(struct domain *d);
 
 /* Nested. pause waits until no vCPU of d runs (not for current's domain); the nosync form does not. */

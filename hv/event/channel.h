@@ -116,7 +116,8 @@ int evtchn_fifo_expand_array(const struct evtchn_expand_array *e);
 int evtchn_fifo_set_priority(const struct evtchn_set_priority *p);
 /* Gives the guest's pages back; no channel of d is open. */
 void evtchn_fifo_release(struct domain *d);
-/* For mm/audit.h: the i-th page of which d's FIFO ABI holds references (NULL: none there); false at the end. */
+/* For mm/audit.h: the i-th page of which d's FIFO ABI holds references (NULL: none there); false at the end.
+ */
 bool evtchn_fifo_page(const struct domain *d, uint32_t i, const struct page_info **page);
 void evtchn_fifo_free(struct domain *d);
 

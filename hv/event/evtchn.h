@@ -12,7 +12,8 @@ int evtchn_init(struct domain *d, uint32_t max_port);
 int evtchn_destroy(struct domain *d);
 void evtchn_free(struct domain *d); /* memory, after the last reference */
 
-/* EVTCHNOP_send by d, which may be another domain than current's: 0, -EINVAL (no such port, or not sendable). */
+/* EVTCHNOP_send by d, which may be another domain than current's: 0, -EINVAL (no such port, or not sendable).
+ */
 int evtchn_send(struct domain *d, uint32_t port);
 
 /* Raise; no effect if the VIRQ is not bound. Any context. */

@@ -12,14 +12,14 @@ struct evtchn_fifo_domain;
 struct evtchn_fifo_vcpu;
 
 struct evtchn_domain {
-    spinlock_t lock; /* LOCK_EVTCHN */
-    struct evtchn **buckets; /* arrays of EVTCHN_BUCKET channels, allocated as ports are used */
-    uint32_t nr_ports;       /* ports that have a struct evtchn */
-    uint32_t max_port;       /* highest allowed port number */
-    uint32_t nr_open;        /* channels that are not free */
-    uint32_t first_free;     /* no port below it (but 0) is free */
-    uint32_t next_close;     /* how far a preempted evtchn_destroy() or reset got */
-    uint32_t nr_pollers;     /* vCPUs in SCHEDOP_poll; atomic, counted by sched/ */
+    spinlock_t lock;                   /* LOCK_EVTCHN */
+    struct evtchn **buckets;           /* arrays of EVTCHN_BUCKET channels, allocated as ports are used */
+    uint32_t nr_ports;                 /* ports that have a struct evtchn */
+    uint32_t max_port;                 /* highest allowed port number */
+    uint32_t nr_open;                  /* channels that are not free */
+    uint32_t first_free;               /* no port below it (but 0) is free */
+    uint32_t next_close;               /* how far a preempted evtchn_destroy() or reset got */
+    uint32_t nr_pollers;               /* vCPUs in SCHEDOP_poll; atomic, counted by sched/ */
     const struct evtchn_port_ops *ops; /* 2-level or FIFO */
     struct evtchn_fifo_domain *fifo;   /* once made, kept until evtchn_free() */
 };

@@ -4,7 +4,7 @@
 #include <mm/boot_alloc.h>
 #include <mm/page.h>
 
-#define MAX_RANGES 256
+#define MAX_RANGES      256
 #define BOOT_MAPPED_END (4UL << 30)
 
 struct range {

@@ -15,10 +15,10 @@
  * 2 MiB of frame table describe 64 Ki frames (256 MiB), 2 MiB of the
  * machine-to-phys table 256 Ki frames (1 GiB).
  */
-#define CHUNK_SIZE       (1UL << 21)
-#define FRAMES_PER_CHUNK (CHUNK_SIZE / sizeof(struct page_info))
-#define FRAMES_PER_M2P   (CHUNK_SIZE / sizeof(uint64_t))
-#define MAX_CHUNKS       (1UL << 16) /* 16 TiB of address space */
+#define CHUNK_SIZE        (1UL << 21)
+#define FRAMES_PER_CHUNK  (CHUNK_SIZE / sizeof(struct page_info))
+#define FRAMES_PER_M2P    (CHUNK_SIZE / sizeof(uint64_t))
+#define MAX_CHUNKS        (1UL << 16) /* 16 TiB of address space */
 #define LOW_MEMORY_FRAMES 0x100
 
 uint64_t max_page __ro_after_init;

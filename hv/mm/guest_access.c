@@ -14,7 +14,7 @@ bool guest_range_ok(uint64_t gva, size_t len)
 
 /* Whole words, then the rest; a fault leaves the count of what remains, which nobody needs. */
 #define COPY_ASM                                                                                             \
-    STAC "cld\n1: rep movsq\n\tmovl %k[rest], %%ecx\n4: rep movsb\n\t" GUEST_ACCESS_END EXTABLE(1b, 3b)       \
+    STAC "cld\n1: rep movsq\n\tmovl %k[rest], %%ecx\n4: rep movsb\n\t" GUEST_ACCESS_END EXTABLE(1b, 3b)      \
         EXTABLE(4b, 3b)
 
 static int copy_across(void *dst, const void *src, size_t len)
@@ -46,11 +46,12 @@ int clear_guest(uint64_t gva, size_t len)
 
     if (!guest_range_ok(gva, len))
         return -EFAULT;
-    __asm__ __volatile__(STAC "cld\n1: rep stosq\n\tmovl %k[rest], %%ecx\n4: rep stosb\n\t" GUEST_ACCESS_END
-                             EXTABLE(1b, 3b) EXTABLE(4b, 3b)
-                         : [err] "+r"(err), "+D"(gva), "+c"(words)
-                         : [rest] "r"(rest), [efault] "i"(-EFAULT), "a"(0UL)
-                         : "memory", "cc");
+    __asm__ __volatile__(
+        STAC "cld\n1: rep stosq\n\tmovl %k[rest], %%ecx\n4: rep stosb\n\t" GUEST_ACCESS_END EXTABLE(1b, 3b)
+            EXTABLE(4b, 3b)
+        : [err] "+r"(err), "+D"(gva), "+c"(words)
+        : [rest] "r"(rest), [efault] "i"(-EFAULT), "a"(0UL)
+        : "memory", "cc");
     return err;
 }
 

@@ -11,9 +11,9 @@
  * (count_info's count), so a frame without objects goes back. Larger ones
  * are whole blocks of frames (nr_validated: 64 + order).
  */
-#define MIN_SHIFT   4
-#define MAX_SHIFT   11
-#define LARGE_MARK  64
+#define MIN_SHIFT  4
+#define MAX_SHIFT  11
+#define LARGE_MARK 64
 
 struct free_object {
     struct free_object *next, *prev;

@@ -256,8 +256,8 @@ int assign_frames(struct domain *d, struct page_info *page, unsigned int order, 
             page[i].owner = d->id;
             page_list_add_tail(&d->mm.pages, &page[i]);
             /* The owner is seen before the reference count that lets others look: get_page(). */
-            store_release(&page[i].count_info, PGC_STATE_INUSE | PGC_ALLOCATED | 1 |
-                                                   (flags & ALLOC_NO_REFCOUNT ? PGC_EXTRA : 0));
+            store_release(&page[i].count_info,
+                          PGC_STATE_INUSE | PGC_ALLOCATED | 1 | (flags & ALLOC_NO_REFCOUNT ? PGC_EXTRA : 0));
         }
     }
     spin_unlock(&d->mm.page_lock);

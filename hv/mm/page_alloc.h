@@ -11,9 +11,9 @@
 #define MAX_ORDER 18 /* 1 GiB */
 
 /* Flags for allocations. */
-#define ALLOC_BITS(n)   ((uint32_t)(n)&0xff) /* every address below 2^n; 0: anywhere */
-#define ALLOC_NO_REFCOUNT 0x100u             /* not counted against the domain's limit */
-#define ALLOC_NO_SCRUB  0x200u               /* contents may be left from the same domain: caller overwrites all */
+#define ALLOC_BITS(n)     ((uint32_t)(n)&0xff) /* every address below 2^n; 0: anywhere */
+#define ALLOC_NO_REFCOUNT 0x100u               /* not counted against the domain's limit */
+#define ALLOC_NO_SCRUB    0x200u /* contents may be left from the same domain: caller overwrites all */
 
 /*
  * 2^order contiguous, aligned frames, from the top of memory down; NULL if

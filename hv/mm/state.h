@@ -9,9 +9,9 @@
 struct e820_entry;
 
 struct mm_domain {
-    spinlock_t page_lock;    /* LOCK_PAGE_ALLOC_DOMAIN: pages, tot_pages, extra_pages */
-    struct page_list pages;  /* all frames owned, but VMM-shared ones */
-    uint64_t tot_pages;      /* frames on pages that count against max_pages */
+    spinlock_t page_lock;   /* LOCK_PAGE_ALLOC_DOMAIN: pages, tot_pages, extra_pages */
+    struct page_list pages; /* all frames owned, but VMM-shared ones */
+    uint64_t tot_pages;     /* frames on pages that count against max_pages */
     uint64_t max_pages;
     uint64_t extra_pages;
     uint64_t claimed;          /* frames it may still take of its claim; LOCK_PAGE_ALLOC */

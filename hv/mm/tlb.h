@@ -14,8 +14,8 @@
 void tlb_init(void); /* boot CPU */
 
 /* This CPU. */
-void flush_tlb_local(void);             /* all non-global entries */
-void flush_tlb_local_global(void);      /* all entries */
+void flush_tlb_local(void);        /* all non-global entries */
+void flush_tlb_local_global(void); /* all entries */
 void flush_tlb_one_local(uint64_t va);
 
 /* CPUs of mask, the caller included if set; returns when done. Interrupts on. */

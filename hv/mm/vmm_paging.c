@@ -12,19 +12,20 @@
 #include <mm/tlb.h>
 #include <mm/vmm_paging.h>
 
-extern const char _start[], _stext[], _etext[], _srodata[], _erodata[], _sdata[], _edata[], _sinit[], _einit[],
-    _einittext[], _sro_after_init[], _ero_after_init[], _end[];
+extern const char _start[], _stext[], _etext[], _srodata[], _erodata[], _sdata[], _edata[], _sinit[],
+    _einit[], _einittext[], _sro_after_init[], _ero_after_init[], _end[];
 
 pte_t vmm_l4[PT_ENTRIES] __aligned(4096);
 
 static DEFINE_SPINLOCK(vmm_pt_lock, LOCK_VMM_PT);
 static bool page_allocator_ready;
 
-/* Rights are decided in the last entry; only below an L4 entry with PTE_US (the M2P's) do guests get anywhere. */
+/* Rights are decided in the last entry; only below an L4 entry with PTE_US (the M2P's) do guests get
+ * anywhere. */
 #define TABLE_FLAGS       (PTE_P | PTE_RW | PTE_A | PTE_D)
 #define LOWER_TABLE_FLAGS (TABLE_FLAGS | PTE_US)
-#define LARGE_2M    (1UL << 21)
-#define LARGE_1G    (1UL << 30)
+#define LARGE_2M          (1UL << 21)
+#define LARGE_1G          (1UL << 30)
 
 static pte_t *table_of(pte_t e)
 {
@@ -154,7 +155,8 @@ void __init vmm_paging_init(void)
     load_cr3((uint64_t)vmm_l4 - VMM_IMAGE_START);
 }
 
-static void __init protect_part(const char *start, const char *end, uint64_t image_flags, uint64_t alias_flags)
+static void __init protect_part(const char *start, const char *end, uint64_t image_flags,
+                                uint64_t alias_flags)
 {
     for (uint64_t va = (uint64_t)start; va < (uint64_t)end; va += PAGE_SIZE) {
         uint64_t pa = va - VMM_IMAGE_START;

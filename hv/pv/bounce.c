@@ -10,8 +10,8 @@
 /* Frame words, lowest address first: RCX, R11, [DS, ES, FS, GS], [error code], RIP, CS, RFLAGS, RSP, SS. */
 #define MAX_FRAME_WORDS 12
 
-static unsigned int build_frame(const struct vcpu *v, const struct cpu_user_regs *regs, const struct bounce *b,
-                                bool from_kernel, uint64_t *frame)
+static unsigned int build_frame(const struct vcpu *v, const struct cpu_user_regs *regs,
+                                const struct bounce *b, bool from_kernel, uint64_t *frame)
 {
     uint8_t mask = v->vcpu_info->evtchn_upcall_mask;
     unsigned int n = 0;
@@ -49,7 +49,8 @@ void pv_bounce(struct vcpu *v, struct cpu_user_regs *regs, const struct bounce *
     }
     sp = (sp & ~15UL) - words * sizeof(frame[0]);
     if (unlikely(copy_to_guest(sp, frame, words * sizeof(frame[0])))) {
-        domain_crash(v->domain, "vCPU %u: no stack to deliver an event to RIP %#lx: RSP %#lx", v->id, b->eip, sp);
+        domain_crash(v->domain, "vCPU %u: no stack to deliver an event to RIP %#lx: RSP %#lx", v->id, b->eip,
+                     sp);
         return;
     }
     if (b->mask_events)
@@ -74,8 +75,8 @@ void pv_inject_exception(uint32_t vector, uint32_t error_code, uint32_t flags)
                        .error_code = error_code};
 
     if (unlikely(!t->address)) {
-        domain_crash(v->domain, "vCPU %u: no handler for vector %u, error code %#x, at RIP %#lx", v->id, vector,
-                     error_code, regs->rip);
+        domain_crash(v->domain, "vCPU %u: no handler for vector %u, error code %#x, at RIP %#lx", v->id,
+                     vector, error_code, regs->rip);
         return;
     }
     pv_bounce(v, regs, &b);

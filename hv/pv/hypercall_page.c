@@ -8,17 +8,21 @@
  * and leaves what struct iret_context begins with: RAX, R11, RCX.
  */
 static const uint8_t stub[] = {
-    0x51,                   /* push %rcx */
-    0x41, 0x53,             /* push %r11 */
-    0xb8, 0, 0, 0, 0,       /* mov $nr, %eax */
-    0x0f, 0x05,             /* syscall */
-    0x41, 0x5b,             /* pop %r11 */
-    0x59,                   /* pop %rcx */
-    0xc3,                   /* ret */
+    0x51,                /* push %rcx */
+    0x41, 0x53,          /* push %r11 */
+    0xb8, 0,    0, 0, 0, /* mov $nr, %eax */
+    0x0f, 0x05,          /* syscall */
+    0x41, 0x5b,          /* pop %r11 */
+    0x59,                /* pop %rcx */
+    0xc3,                /* ret */
 };
 static const uint8_t iret_stub[] = {
-    0x51, 0x41, 0x53, 0x50, /* push %rcx; push %r11; push %rax */
-    0xb8, __HYPERVISOR_iret, 0, 0, 0, 0x0f, 0x05,
+    0x51, 0x41,
+    0x53, 0x50, /* push %rcx; push %r11; push %rax */
+    0xb8, __HYPERVISOR_iret,
+    0,    0,
+    0,    0x0f,
+    0x05,
 };
 
 void pv_fill_hypercall_page(void *page)

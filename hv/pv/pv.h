@@ -15,7 +15,8 @@
 #define PV_EVENT_ERROR_CODE BIT(0) /* push error_code */
 #define PV_EVENT_SOFT       BIT(1) /* int n: the gate's DPL was checked */
 
-/* Queues a bounce frame for current: vector 0-31 or n of int n. Crashes the domain if it has no stack for it. */
+/* Queues a bounce frame for current: vector 0-31 or n of int n. Crashes the domain if it has no stack for it.
+ */
 void pv_inject_exception(uint32_t vector, uint32_t error_code, uint32_t flags);
 void pv_inject_page_fault(uint64_t cr2, uint32_t error_code);
 static inline void pv_inject_gp(uint32_t error_code)
@@ -51,7 +52,8 @@ bool pv_map_ldt_page(struct vcpu *v, uint64_t offset);
 
 int pv_vcpu_init(struct vcpu *v);
 void pv_vcpu_destroy(struct vcpu *v);
-/* Context for VCPUOP_initialise and XEN_DOMCTL_setvcpucontext; all checked first. -EINVAL, -EBUSY, -ERESTART. */
+/* Context for VCPUOP_initialise and XEN_DOMCTL_setvcpucontext; all checked first. -EINVAL, -EBUSY, -ERESTART.
+ */
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
 /* The reverse, for a vCPU that does not run. */
 void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c);

@@ -17,19 +17,19 @@ struct pv_callback {
 };
 
 struct pv_vcpu {
-    struct trap_info trap_table[256]; /* flags, cs, address as the guest gave them, cs made CPL 3 */
+    struct trap_info trap_table[256];           /* flags, cs, address as the guest gave them, cs made CPL 3 */
     struct page_info *gdt_pages[PV_GDT_FRAMES]; /* each with a PGT_DESC reference */
     uint32_t gdt_entries;
-    uint64_t ldt_base;     /* guest linear address; entries are mapped on demand */
+    uint64_t ldt_base; /* guest linear address; entries are mapped on demand */
     uint32_t ldt_entries;
-    uint32_t ldt_mapped;   /* bit n: LDT page n is mapped in the window, with a PGT_DESC reference */
+    uint32_t ldt_mapped; /* bit n: LDT page n is mapped in the window, with a PGT_DESC reference */
     struct page_info *ldt_pages[16];
-    uint64_t desc_window;  /* this vCPU's window in the descriptor area (pv/descriptor.c) */
+    uint64_t desc_window;     /* this vCPU's window in the descriptor area (pv/descriptor.c) */
     struct desc_window *desc; /* host-only: the window's page-table entries */
 
-    uint64_t kernel_sp;    /* stack_switch() */
+    uint64_t kernel_sp; /* stack_switch() */
     uint16_t kernel_ss;
-    bool kernel_mode;      /* guest-kernel tables and GS base are loaded */
+    bool kernel_mode; /* guest-kernel tables and GS base are loaded */
     bool syscall32_disables_events, sysenter_disables_events;
 
     struct pv_callback event, failsafe, syscall, syscall32, sysenter;
@@ -42,20 +42,20 @@ struct pv_vcpu {
     struct page_info *kernel_table; /* L4: type and general reference */
     struct page_info *user_table;   /* L4 or NULL */
 
-    uint64_t cr0_guest;     /* bits the guest sees: TS, and constant ones */
-    uint64_t cr2;           /* arch.cr2 is in vcpu_info; this is for mov from CR2 without one */
-    uint64_t cr4_guest;     /* bits the guest may choose: TSD, DE, FSGSBASE, OSXSAVE */
+    uint64_t cr0_guest; /* bits the guest sees: TS, and constant ones */
+    uint64_t cr2;       /* arch.cr2 is in vcpu_info; this is for mov from CR2 without one */
+    uint64_t cr4_guest; /* bits the guest may choose: TSD, DE, FSGSBASE, OSXSAVE */
     uint64_t xcr0;
-    uint64_t debugreg[8];   /* 0-3, 6, 7 */
-    bool debug_active;      /* any breakpoint enabled in debugreg[7] */
-    bool debug_pending;     /* an emulated port access hit an I/O breakpoint */
-    uint32_t iopl;          /* virtual IOPL: 0-3; the kernel needs 1 (0 with architectural IOPL), programs 3 */
-    uint32_t tsc_aux;       /* MSR_TSC_AUX */
-    bool cpuid_faulting;    /* the guest wants #GP for CPUID in its user mode */
-    uint64_t iobitmap;      /* PHYSDEVOP_set_iobitmap: guest address; a clear bit lets programs use the port */
+    uint64_t debugreg[8]; /* 0-3, 6, 7 */
+    bool debug_active;    /* any breakpoint enabled in debugreg[7] */
+    bool debug_pending;   /* an emulated port access hit an I/O breakpoint */
+    uint32_t iopl;        /* virtual IOPL: 0-3; the kernel needs 1 (0 with architectural IOPL), programs 3 */
+    uint32_t tsc_aux;     /* MSR_TSC_AUX */
+    bool cpuid_faulting;  /* the guest wants #GP for CPUID in its user mode */
+    uint64_t iobitmap;    /* PHYSDEVOP_set_iobitmap: guest address; a clear bit lets programs use the port */
     uint32_t iobitmap_ports; /* bits in it: ports from there on are not allowed */
     bool in_nmi, nmi_pending;
-    bool in_fault_bounce;   /* a frame is being built: a second fault crashes */
+    bool in_fault_bounce; /* a frame is being built: a second fault crashes */
 };
 
 struct pv_domain {

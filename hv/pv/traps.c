@@ -58,7 +58,8 @@ static bool soft_interrupt(struct vcpu *v, struct cpu_user_regs *regs)
 {
     uint8_t insn[2];
 
-    if (!(regs->error_code & ERROR_CODE_IDT) || copy_from_guest(insn, regs->rip, sizeof(insn)) || insn[0] != 0xcd)
+    if (!(regs->error_code & ERROR_CODE_IDT) || copy_from_guest(insn, regs->rip, sizeof(insn)) ||
+        insn[0] != 0xcd)
         return false;
     if (!soft_interrupt_allowed(v, &v->pv.trap_table[insn[1]])) {
         regs->error_code = insn[1] * 8u + ERROR_CODE_IDT;
@@ -214,8 +215,10 @@ void pv_failsafe(struct cpu_user_regs *regs)
                        .failsafe = true};
 
     if (!b.eip) {
-        domain_crash(v->domain, "vCPU %u: cannot return to %04x:%#lx (SS %04x RSP %#lx) and there is no failsafe callback",
-                     v->id, regs->cs, regs->rip, regs->ss, regs->rsp);
+        domain_crash(
+            v->domain,
+            "vCPU %u: cannot return to %04x:%#lx (SS %04x RSP %#lx) and there is no failsafe callback", v->id,
+            regs->cs, regs->rip, regs->ss, regs->rsp);
         return;
     }
     pv_bounce(v, regs, &b);

@@ -6,7 +6,8 @@
 
 struct cpu_user_regs;
 
-/* entry_vector of a frame that came by SYSCALL: SYSRET may restore it, because RCX and R11 hold RIP and RFLAGS. */
+/* entry_vector of a frame that came by SYSCALL: SYSRET may restore it, because RCX and R11 hold RIP and
+ * RFLAGS. */
 #define VECTOR_SYSCALL  0x100
 #define VECTOR_SYSENTER 0x101
 

@@ -26,8 +26,8 @@ static bool context_ok(const struct vcpu_guest_context *c)
 {
     /* cpu_user_regs' flags of debug and data registers are checked where they are used. */
     return is_canonical(c->user_regs.rip) && is_canonical(c->fs_base) && is_canonical(c->gs_base_kernel) &&
-           is_canonical(c->gs_base_user) && c->gdt_ents <= PV_GDT_FRAMES * 512 && c->ldt_ents <= MAX_LDT_ENTRIES &&
-           (c->flags & VGCF_in_kernel || c->ctrlreg[1]);
+           is_canonical(c->gs_base_user) && c->gdt_ents <= PV_GDT_FRAMES * 512 &&
+           c->ldt_ents <= MAX_LDT_ENTRIES && (c->flags & VGCF_in_kernel || c->ctrlreg[1]);
 }
 
 /* The L4 named by a CR3 value, with type and reference held. */

@@ -1,4 +1,5 @@
-/* unit: hv/irq/msi.c hv/irq/pci.c hv/irq/irq_desc.c hv/irq/vector.c hv/irq/pirq.c hv/irq/ioapic.c tests/unit/stubs/irq.c */
+/* unit: hv/irq/msi.c hv/irq/pci.c hv/irq/irq_desc.c hv/irq/vector.c hv/irq/pirq.c hv/irq/ioapic.c
+ * tests/unit/stubs/irq.c */
 #include <unit.h>
 #include <string.h>
 #include <acpi/acpi.h>

@@ -1,8 +1,8 @@
 /* unit: hv/mm/page_type.c hv/mm/validate.c hv/mm/pt_update.c hv/mm/audit.c hv/mm/guest_access.c */
 /* unit-ldflags: -pthread */
 /*
- * Several CPUs (threads) take, use and drop types of the same frames at once. Holders note themselves, so that
- * two types at a time are seen; at the end, nothing may be left and all counts must agree.
+ * Several CPUs (threads) take, use and drop types of the same frames at once. Holders note themselves, so
+ * that two types at a time are seen; at the end, nothing may be left and all counts must agree.
  */
 #include <unit.h>
 #include <pthread.h>

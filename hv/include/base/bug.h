@@ -13,8 +13,7 @@
  */
 void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 
-#define BUG()                                                                                                \
-    panic("BUG at %s:%d", __FILE__, __LINE__)
+#define BUG() panic("BUG at %s:%d", __FILE__, __LINE__)
 
 #define BUG_ON(cond)                                                                                         \
     do {                                                                                                     \

@@ -2,26 +2,26 @@
 #ifndef BASE_COMPILER_H
 #define BASE_COMPILER_H
 
-#define __packed          __attribute__((packed))
-#define __aligned(n)      __attribute__((aligned(n)))
-#define __section(s)      __attribute__((section(s)))
-#define __printf(f, a)    __attribute__((format(printf, f, a)))
-#define __noreturn        __attribute__((noreturn))
-#define __must_check      __attribute__((warn_unused_result))
-#define __maybe_unused    __attribute__((unused))
-#define __used            __attribute__((used))
-#define noinline          __attribute__((noinline))
+#define __packed       __attribute__((packed))
+#define __aligned(n)   __attribute__((aligned(n)))
+#define __section(s)   __attribute__((section(s)))
+#define __printf(f, a) __attribute__((format(printf, f, a)))
+#define __noreturn     __attribute__((noreturn))
+#define __must_check   __attribute__((warn_unused_result))
+#define __maybe_unused __attribute__((unused))
+#define __used         __attribute__((used))
+#define noinline       __attribute__((noinline))
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
 
 /* Code and data only needed until dom0 runs; freed then (see boot/). */
 #ifndef HOSPES_UNIT_TEST
-#define __init            __section(".init.text") noinline
-#define __initdata        __section(".init.data")
-#define __initconst       __section(".init.rodata")
+#define __init      __section(".init.text") noinline
+#define __initdata  __section(".init.data")
+#define __initconst __section(".init.rodata")
 /* Written during boot, read-only afterwards. */
-#define __ro_after_init   __section(".data.ro_after_init")
+#define __ro_after_init __section(".data.ro_after_init")
 #else
 #define __init
 #define __initdata
@@ -29,14 +29,14 @@
 #define __ro_after_init
 #endif
 
-#define likely(x)         __builtin_expect(!!(x), 1)
-#define unlikely(x)       __builtin_expect(!!(x), 0)
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define ARRAY_SIZE(a)     (sizeof(a) / sizeof((a)[0]))
-#define ROUND_UP(x, a)    (((x) + (a)-1) & ~((__typeof__(x))(a)-1))
-#define ROUND_DOWN(x, a)  ((x) & ~((__typeof__(x))(a)-1))
+#define ARRAY_SIZE(a)      (sizeof(a) / sizeof((a)[0]))
+#define ROUND_UP(x, a)     (((x) + (a)-1) & ~((__typeof__(x))(a)-1))
+#define ROUND_DOWN(x, a)   ((x) & ~((__typeof__(x))(a)-1))
 #define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
-#define BIT(n)            (1UL << (n))
+#define BIT(n)             (1UL << (n))
 
 /* Both are evaluated once; __COUNTER__ keeps the names apart when one is used in the other. */
 #define MINMAX_PASTE(a, n) a##n

@@ -17,7 +17,10 @@ typedef struct {
     uint16_t cpu;   /* holder, for the checks; 0xffff when free */
 } __attribute__((aligned(4))) spinlock_t;
 
-#define SPINLOCK_INIT(r)      {.next = 0, .owner = 0, .rank = (r), .cpu = 0xffff}
+#define SPINLOCK_INIT(r)                                                                                     \
+    {                                                                                                        \
+        .next = 0, .owner = 0, .rank = (r), .cpu = 0xffff                                                    \
+    }
 #define DEFINE_SPINLOCK(n, r) spinlock_t n = SPINLOCK_INIT(r)
 
 static inline void spin_lock_init(spinlock_t *lock, enum lock_rank rank)
