@@ -419,6 +419,9 @@ void share_vmm_page_with_tools(struct page_info *page, bool writable)
 
 void unshare_vmm_page(struct page_info *page)
 {
+    /* It may still be mapped, now by others than its owner: a new domain with the old number has no right to it. */
+    atomic_or(&page->count_info, PGC_FOREIGN);
+    WRITE_ONCE(page->owner, DOMID_INVALID);
     page_release_allocation(page);
     atomic_and(&page->count_info, ~PGC_VMM_HELD);
     put_page_and_type(page);

@@ -14,6 +14,7 @@
 #include <mm/pt_update.h>
 #include <mm/tlb.h>
 #include <mm/validate.h>
+#include <xen/memory.h>
 #include "stubs/machine.h"
 #include <unit.h>
 
@@ -532,6 +533,62 @@ static void test_swap(void **state)
     assert_int_equal(s.status, GNTST_eagain);
 }
 
+static long acquire(struct xen_mem_acquire_resource *r, uint64_t *frames)
+{
+    r->frame_list.p = frames;
+    return grant_acquire_resource((uint64_t)r);
+}
+
+/* A toolstack that maps another domain's table: as much of it as there may be. */
+static void test_acquire(void **state)
+{
+    uint64_t frames[8];
+    struct xen_mem_acquire_resource r = {.domid = 1, .type = XENMEM_resource_grant_table};
+
+    assert_int_equal(acquire(&r, NULL), 0);
+    assert_int_equal(r.nr_frames, 4);
+    r.frame = 1;
+    r.nr_frames = 2;
+    assert_int_equal(acquire(&r, frames), 0);
+    assert_int_equal(domains[1].grant->nr_frames, 3);
+    assert_ptr_equal(mfn_to_virt(_mfn(frames[0])), domains[1].grant->shared[1]);
+    assert_ptr_equal(mfn_to_virt(_mfn(frames[1])), domains[1].grant->shared[2]);
+    r.nr_frames = 4;
+    assert_int_equal(acquire(&r, frames), -EINVAL); /* past the largest size */
+    r.frame = ~0ul;
+    assert_int_equal(acquire(&r, frames), -EINVAL);
+    r = (struct xen_mem_acquire_resource){.domid = 1,
+                                          .type = XENMEM_resource_grant_table,
+                                          .id = XENMEM_resource_grant_table_id_status,
+                                          .nr_frames = 1};
+    assert_int_equal(acquire(&r, frames), -EINVAL); /* version 1 has none */
+    use_v2(1);
+    assert_int_equal(acquire(&r, frames), 0);
+    assert_ptr_equal(mfn_to_virt(_mfn(frames[0])), domains[1].grant->status[0]);
+    r.id = 2;
+    assert_int_equal(acquire(&r, frames), -EINVAL);
+    r.type = XENMEM_resource_ioreq_server;
+    assert_int_equal(acquire(&r, frames), -EOPNOTSUPP);
+    r.pad = 1;
+    assert_int_equal(acquire(&r, frames), -EINVAL);
+    r = (struct xen_mem_acquire_resource){.domid = 9, .type = XENMEM_resource_grant_table, .nr_frames = 1};
+    assert_int_equal(acquire(&r, frames), -ESRCH);
+    r.domid = 0; /* its own it has already */
+    assert_int_equal(acquire(&r, frames), -EPERM);
+    r.domid = 1;
+    set_current(&vcpus[2]);
+    assert_int_equal(acquire(&r, frames), -EPERM);
+}
+
+static void test_version_limit(void **state)
+{
+    struct gnttab_set_version v = {.version = 2};
+
+    grant_table_limit_version(&domains[0], 1);
+    assert_int_equal(op(GNTTABOP_set_version, &v, 1), -ENOSYS);
+    assert_int_equal(domains[0].grant->version, 1);
+}
+
 /*
  * Random maps, unmaps, copies and changes of the entries by their owner. After
  * each step: counts, flags and references are what the live handles explain.
@@ -611,7 +668,7 @@ int main(void)
         TEST(test_device_map), TEST(test_batches),      TEST(test_replace),
         TEST(test_copy),       TEST(test_v2),           TEST(test_v2_parts),
         TEST(test_transitive), TEST(test_table),        TEST(test_swap),
-        TEST(test_random),
+        TEST(test_random),     TEST(test_acquire),      TEST(test_version_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
