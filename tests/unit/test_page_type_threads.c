@@ -176,6 +176,8 @@ static pte_t random_entry(unsigned int level)
 {
     uint64_t mfn = level == 1 ? 1 + rnd(FRAMES) : level == 2 ? 1 + rnd(11) : 12 + rnd(6);
 
+    if (level > 1 && rnd(6) == 0) /* a linear entry */
+        return pte_make(_mfn((level == 2 ? 12 : 18) + rnd(6)), PTE_P | PTE_US);
     return rnd(4) == 0 ? 0 : pte_make(_mfn(mfn), PTE_P | PTE_US | (rnd(2) ? PTE_RW : 0));
 }
 
