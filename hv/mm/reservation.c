@@ -15,60 +15,76 @@ struct request {
     uint32_t alloc_flags;
 };
 
-static bool increase(const struct request *r, uint64_t i)
+/* Each does one extent: 0, -ERESTART (call again), or why it and the rest are not done, which no guest sees.
+ */
+
+static int increase(const struct request *r, uint64_t i)
 {
     struct page_info *page = alloc_frames(r->d, r->order, r->alloc_flags);
     uint64_t mfn;
 
     if (!page)
-        return false;
+        return -ENOMEM;
     mfn = mfn_x(page_to_mfn(page));
-    return !r->list || !copy_to_guest_index(r->list, i, &mfn);
+    return r->list ? copy_to_guest_index(r->list, i, &mfn) : 0;
 }
 
-static bool populate(const struct request *r, uint64_t i)
+static int populate(const struct request *r, uint64_t i)
 {
     uint64_t pfn, mfn;
     struct page_info *page;
 
     if (copy_from_guest_index(&pfn, r->list, i))
-        return false;
+        return -EFAULT;
     page = alloc_frames(r->d, r->order, r->alloc_flags);
     if (!page)
-        return false;
+        return -ENOMEM;
     mfn = mfn_x(page_to_mfn(page));
     for (uint64_t j = 0; j < 1UL << r->order; j++)
         set_gpfn_from_mfn(_mfn(mfn + j), pfn + j);
-    return !copy_to_guest_index(r->list, i, &mfn);
+    return copy_to_guest_index(r->list, i, &mfn);
 }
 
-/* The owner's reference and a pin go; mappings that are left keep the frame until they go, too. */
-static bool remove_frame(struct domain *d, mfn_t mfn)
+/* Drops a frame's pin. To release a tree of tables may take long: -ERESTART, and that is gone meanwhile. */
+static int unpin_frame(const struct domain *d, mfn_t mfn)
 {
     struct page_info *page = get_page_from_mfn(mfn, d);
 
     if (!page)
-        return false;
+        return -EINVAL;
     if (page_clear_pinned(page))
         release_page_and_type(page);
+    put_page(page);
+    return unlikely(current->mm.nr_pending) ? -ERESTART : 0;
+}
+
+/* The owner's reference goes; mappings that are left keep the frame until they go, too. */
+static int remove_frame(const struct domain *d, mfn_t mfn)
+{
+    struct page_info *page = get_page_from_mfn(mfn, d);
+
+    if (!page)
+        return -EINVAL;
     (void)page_release_allocation(page);
     put_page(page);
-    return true;
+    return 0;
 }
 
-static bool decrease(const struct request *r, uint64_t i)
+static int decrease(const struct request *r, uint64_t i)
 {
     uint64_t mfn;
+    int rc = 0;
 
     if (copy_from_guest_index(&mfn, r->list, i))
-        return false;
-    for (uint64_t j = 0; j < 1UL << r->order; j++)
-        if (!remove_frame(r->d, _mfn(mfn + j)))
-            return false;
-    return true;
+        return -EFAULT;
+    for (uint64_t j = 0; j < 1UL << r->order && !rc; j++)
+        rc = unpin_frame(r->d, _mfn(mfn + j));
+    for (uint64_t j = 0; j < 1UL << r->order && !rc; j++)
+        rc = remove_frame(r->d, _mfn(mfn + j));
+    return rc;
 }
 
-static bool one_extent(unsigned int op, const struct request *r, uint64_t i)
+static int one_extent(unsigned int op, const struct request *r, uint64_t i)
 {
     switch (op) {
     case XENMEM_increase_reservation:
@@ -85,6 +101,7 @@ long memory_reservation(unsigned int op, uint64_t arg, uint64_t *start)
     struct xen_memory_reservation m;
     struct request r;
     uint64_t i = *start;
+    int rc = 0;
 
     if (copy_from_guest(&m, arg, sizeof(m)) || m.extent_order > memory_op_max_order() || i >= m.nr_extents ||
         (m.mem_flags & XENMEMF_populate_on_demand))
@@ -95,16 +112,16 @@ long memory_reservation(unsigned int op, uint64_t arg, uint64_t *start)
     r.order = m.extent_order;
     r.alloc_flags = ALLOC_BITS(XENMEMF_get_address_bits(m.mem_flags));
     for (; i < m.nr_extents; i++) {
-        if ((i != *start && hypercall_preempt_check()) || unlikely(current->mm.nr_pending)) {
-            *start = i;
-            domain_put(r.d);
-            return -ERESTART;
-        }
-        if (!one_extent(op, &r, i))
+        if (i != *start && hypercall_preempt_check())
+            rc = -ERESTART;
+        else
+            rc = one_extent(op, &r, i);
+        if (rc)
             break;
     }
     domain_put(r.d);
-    return (long)i;
+    *start = i;
+    return rc == -ERESTART ? rc : (long)i;
 }
 
 /*

@@ -61,7 +61,7 @@ static int get_tables(struct domain *d, const struct vcpu_guest_context *c, stru
         return rc;
     rc = get_table(d, c->ctrlreg[1], user);
     if (rc)
-        put_page_and_type(*kernel);
+        release_page_and_type(*kernel);
     return rc;
 }
 
@@ -112,14 +112,14 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
         rc = pv_set_ldt(v, c->ldt_base, (uint32_t)c->ldt_ents);
     if (rc) {
         if (user)
-            put_page_and_type(user);
-        put_page_and_type(kernel);
+            release_page_and_type(user);
+        release_page_and_type(kernel);
         return rc;
     }
     if (v->pv.user_table)
-        put_page_and_type(v->pv.user_table);
+        release_page_and_type(v->pv.user_table);
     if (v->pv.kernel_table)
-        put_page_and_type(v->pv.kernel_table);
+        release_page_and_type(v->pv.kernel_table);
     v->pv.kernel_table = kernel;
     v->pv.user_table = user;
     set_callbacks(&v->pv, c);
