@@ -212,6 +212,8 @@ entry_sysenter:
     movl    $0x101, 4(%rsp)
     SAVE_REGS
     ENTRY_CLAC
+    pushq   $2                  /* SYSENTER leaves TF, NT and IOPL as they were: IRETQ faults with NT set */
+    popfq
     sti
     mov     %rsp, %rdi
     xor     %ebp, %ebp
