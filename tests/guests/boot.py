@@ -24,6 +24,7 @@ SETTINGS = {
     "smp": {"cpus": 2, "timeout": 180},
     "failsafe": {"hv": "dom0_max_vcpus=2"},
     "fpu": {"hv": "dom0_max_vcpus=2"},
+    "xsave": {"hv": "dom0_max_vcpus=2", "cpu": "max,-smap"},
     "fuzz": {"args": "seed=0 rounds=5000"},
     **{f"fuzz-{seed}": {"image": "fuzz", "record": "fuzz", "args": f"seed={seed} rounds=20000", "timeout": 180}
        for seed in FUZZ_SEEDS},
@@ -63,7 +64,7 @@ def qemu_command(hypervisor, name):
         "-initrd", f"{image} {settings.get('args', '')}",
         "-append", HV_OPTIONS + " " + settings.get("hv", ""),
         "-m", "512", "-smp", str(settings.get("cpus", 1)),
-        "-cpu", os.environ.get("QEMU_CPU") or "max,-smap,-xsave",
+        "-cpu", settings.get("cpu") or os.environ.get("QEMU_CPU") or "max,-smap,-xsave",
         "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio",
     ]
 
