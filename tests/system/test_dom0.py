@@ -180,7 +180,8 @@ def test_faults_become_signals(dom0):
 
 def test_vector_registers(dom0):
     dom0.run("gcc -O2 -o floating floating.c", 120)
-    dom0.run("for i in 1 2 3 4 5 6; do ./floating $i & done; for i in 1 2 3 4 5 6; do wait -n || exit 1; done", 180)
+    dom0.run("(p=; for i in 1 2 3 4 5 6; do ./floating $i & p=\"$p $!\"; done; for i in $p; do wait $i || exit 1; done)",
+             300)
 
 
 def test_time(dom0):
