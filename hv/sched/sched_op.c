@@ -24,9 +24,12 @@ static long op_block(void)
     return 0;
 }
 
+/* What getdomaininfo can tell the tools (XEN_DOMINF_shutdownmask); not only the reasons that sched.h names. */
+#define MAX_SHUTDOWN_CODE 255u
+
 static long shut_down(struct domain *d, uint32_t reason)
 {
-    if (reason > SHUTDOWN_MAX)
+    if (reason > MAX_SHUTDOWN_CODE)
         return -EINVAL;
     domain_shutdown(d, reason);
     return 0;
@@ -47,7 +50,7 @@ static long op_shutdown_code(uint64_t arg)
 
     if (copy_from_guest(&s, arg, sizeof(s)))
         return -EFAULT;
-    if (s.reason > SHUTDOWN_MAX)
+    if (s.reason > MAX_SHUTDOWN_CODE)
         return -EINVAL;
     (void)cmpxchg(&current->domain->shutdown_code, SHUTDOWN_CODE_NONE, s.reason);
     return 0;
