@@ -25,9 +25,16 @@ read_list() {
     sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$1"
 }
 
-# One hash over the contents of files and directory trees, for "is what was built still current".
+# One hash over the contents of files and directory trees, for "is what was built still current". The same wherever the
+# tree lies.
 hash_of() {
-    find "$@" -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1
+    for item in "$@"; do
+        (cd "$(dirname "$item")" && find "$(basename "$item")" \( -type f -o -type l \) -print | LC_ALL=C sort |
+            while read -r file; do
+                echo "$file"
+                if [ -L "$file" ]; then readlink "$file"; else cat "$file"; fi
+            done)
+    done | sha256sum | cut -d' ' -f1
 }
 
 # The machine's configured Debian sources as one-line entries (other vendors' repositories left out).

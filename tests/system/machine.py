@@ -4,8 +4,10 @@ Everything the serial line says is kept in build/logs/NAME.log. Every wait has a
 hopeless wait, not to judge speed, and are multiplied by SYSTEM_SLOWNESS on slow hosts.
 """
 
+import ctypes
 import os
 import re
+import signal
 import subprocess
 import tarfile
 import time
@@ -40,6 +42,11 @@ KERNEL_COMPLAINT = re.compile(
 
 class Failure(AssertionError):
     """What was seen is not what should be."""
+
+
+def die_with_parent():
+    """In QEMU's process: whatever ends the tests ends it too (prctl(2): PR_SET_PDEATHSIG is 1)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def programs_disk():
@@ -91,7 +98,7 @@ class Machine:
         self.process = pexpect.spawn(
             str(ROOT / "host/run-qemu"), (["-no-reboot"] if no_reboot else []) + list(options),
             env=environment, cwd=str(ROOT), encoding="utf-8", codec_errors="replace", timeout=None,
-            dimensions=(50, 500), echo=False)
+            dimensions=(50, 500), echo=False, preexec_fn=die_with_parent)
         self.process.logfile_read = self.log_file
         self.process.delaybeforesend = None
         self.serial = 0
