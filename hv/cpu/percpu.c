@@ -31,7 +31,7 @@ int percpu_create(uint32_t cpu)
 int stack_block_create(uint32_t cpu)
 {
     static const uint8_t pages[] = {
-        STACK_PAGE_DF, STACK_PAGE_NMI, STACK_PAGE_MCE, STACK_PAGE_DB, 8, 9, 10, 11, 12, 13, 14, 15};
+        STACK_PAGE_DF, STACK_PAGE_NMI, STACK_PAGE_MCE, STACK_PAGE_DB, 9, 10, 11, 12, 13, 14, 15};
     uint64_t block = stack_block_va(cpu);
     struct cpu_info *info = stack_block_info(block);
 

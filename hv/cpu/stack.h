@@ -2,7 +2,7 @@
  * A CPU's stack block, 16 pages, mapped in the stacks area:
  *
  *   page 0  guard    1 #DF     2 guard    3 NMI    4 guard
- *        5  #MC      6 #DB     7 guard    8-15 primary stack, struct cpu_info at its top
+ *        5  #MC      6 guard   7 #DB      8 guard    9-15 primary stack, struct cpu_info at its top
  */
 #ifndef CPU_STACK_H
 #define CPU_STACK_H
@@ -13,8 +13,8 @@
 #define STACK_PAGE_DF      1
 #define STACK_PAGE_NMI     3
 #define STACK_PAGE_MCE     5
-#define STACK_PAGE_DB      6
-#define STACK_PAGE_PRIMARY 8
+#define STACK_PAGE_DB      7
+#define STACK_PAGE_PRIMARY 9
 
 static inline uint64_t stack_block_va(uint32_t cpu)
 {

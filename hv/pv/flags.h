@@ -9,6 +9,14 @@
 #include <base/types.h>
 #include <domain/domain.h>
 
+/* VMASST_TYPE_* that a 64-bit guest may turn on (bit n: type n); some have no effect but are asked for all
+ * the same. */
+#define PV_KNOWN_ASSISTS                                                                                     \
+    (BIT(VMASST_TYPE_4gb_segments) | BIT(VMASST_TYPE_4gb_segments_notify) |                                  \
+     BIT(VMASST_TYPE_writable_pagetables) | BIT(VMASST_TYPE_pae_extended_cr3) |                              \
+     BIT(VMASST_TYPE_architectural_iopl) | BIT(VMASST_TYPE_runstate_update_flag) |                           \
+     BIT(VMASST_TYPE_m2p_strict))
+
 #define RFLAGS_FIXED 0x2UL
 #define RFLAGS_TF    0x100UL
 #define RFLAGS_IF    0x200UL

@@ -2,6 +2,7 @@
 #include <base/errno.h>
 #include <cpu/fpu.h>
 #include <lib/string.h>
+#include <mm/guest_access.h>
 #include <mm/page_type.h>
 #include <pv/debugreg.h>
 #include <pv/descriptor.h>
@@ -27,7 +28,9 @@ static bool context_ok(const struct vcpu_guest_context *c)
     /* cpu_user_regs' flags of debug and data registers are checked where they are used. */
     return is_canonical(c->user_regs.rip) && is_canonical(c->fs_base) && is_canonical(c->gs_base_kernel) &&
            is_canonical(c->gs_base_user) && c->gdt_ents <= PV_GDT_FRAMES * 512 &&
-           c->ldt_ents <= MAX_LDT_ENTRIES && (c->flags & VGCF_in_kernel || c->ctrlreg[1]);
+           c->ldt_ents <= MAX_LDT_ENTRIES && !(c->ldt_base & ~PAGE_MASK) &&
+           (!c->ldt_ents || guest_range_ok(c->ldt_base, c->ldt_ents * 8)) &&
+           (c->flags & VGCF_in_kernel || c->ctrlreg[1]);
 }
 
 /* The L4 named by a CR3 value, with type and reference held. */
@@ -127,7 +130,7 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     if (c->flags & VGCF_I387_VALID)
         fpu_import(v, &c->fpu_ctxt);
     pv_update_cr3(v);
-    v->domain->vm_assist |= (uint32_t)c->vm_assist;
+    atomic_or(&v->domain->vm_assist, c->vm_assist & PV_KNOWN_ASSISTS);
     v->is_initialised = true;
     return 0;
 }
