@@ -52,3 +52,29 @@ apt_settings() {
     apt-config dump |
         grep -E '^Acquire::(Check-Valid-Until|Check-Date|Retries|https?::Proxy|https?::Timeout|ForceIPv4) ' || true
 }
+
+# debian_tree WORK PACKAGE-LIST CUSTOMIZE: install Debian packages into the tree WORK/root and settle it by a script that
+# gets the tree as its argument. As root.
+debian_tree() {
+    debian_sources >"$1/sources.list"
+    [ -s "$1/sources.list" ] || die "apt knows no Debian source on this machine (run apt-get update?)"
+    apt_settings >"$1/apt.conf"
+    mmdebstrap --variant=minbase --architectures=amd64 --format=directory \
+        --include="$(read_list "$2" | paste -sd,)" \
+        --aptopt="$1/apt.conf" \
+        --aptopt='APT::Install-Recommends "false"' \
+        --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/doc/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --dpkgopt='path-exclude=/usr/share/info/*' \
+        --customize-hook="'$3' \"\$1\"" \
+        bookworm "$1/root" "$1/sources.list" >&2
+}
+
+# ext4_image TREE LABEL SIZE FILE: a file system with the tree's contents; the file takes its name when it is whole.
+ext4_image() {
+    rm -f "$4.tmp"
+    truncate -s "$3" "$4.tmp"
+    mke2fs -q -t ext4 -L "$2" -m 0 -E lazy_itable_init=1,root_owner=0:0 -d "$1" "$4.tmp"
+    mv "$4.tmp" "$4"
+}
