@@ -34,8 +34,13 @@ $(BUILD)/guests/start-page: guests/start.c $(GUEST_DEPS)
 $(BUILD)/guests/start-p2m: guests/start.c $(GUEST_DEPS)
 	$(call build-guest,-DGUEST_INIT_P2M)
 
+# Guests that xl starts beside others, for tests/system.
+NEIGHBOURS := $(patsubst guests/%.c,$(BUILD)/guests/%,$(wildcard guests/neighbours/*.c))
+$(NEIGHBOURS): $(BUILD)/guests/%: guests/%.c $(GUEST_DEPS)
+	$(call build-guest,)
+
 .PHONY: guests test-guests soak-guests oracle
-guests: $(GUESTS)
+guests: $(GUESTS) $(NEIGHBOURS)
 
 # GUEST=a,b restricts the run.
 test-guests: $(GUESTS) $(GUEST_HYPERVISOR)

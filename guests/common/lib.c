@@ -1,6 +1,8 @@
 #include "lib.h"
 #include "event.h"
 #include "hypercall.h"
+#include "mm.h"
+#include "pv_console.h"
 #include <xen/sched.h>
 
 void *memset(void *dst, int c, size_t n)
@@ -164,7 +166,10 @@ static void format(struct line *l, const char *fmt, va_list ap)
 
 static void write_line(const struct line *l)
 {
-    HC3(__HYPERVISOR_console_io, CONSOLEIO_write, l->len, l->text);
+    if (start_info->flags & SIF_INITDOMAIN)
+        HC3(__HYPERVISOR_console_io, CONSOLEIO_write, l->len, l->text);
+    else
+        pv_console_write(l->text, l->len);
 }
 
 void print(const char *fmt, ...)

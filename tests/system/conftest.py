@@ -7,6 +7,7 @@ import pytest
 
 import machine as machine_module
 from machine import BUILD, Machine
+from toolstack import Tools
 
 
 @pytest.fixture
@@ -27,6 +28,40 @@ def start(request):
     for item in started:
         if not item.expect_complaints:
             item.check_log()
+
+
+@pytest.fixture(scope="session")
+def tools_kept():
+    """Keeps one machine with Xen's tools for all tests that need no machine of their own."""
+    kept = {"count": 0, "hopeless": 0}
+    yield kept
+    if kept.get("machine"):
+        kept["machine"].stop()
+
+
+@pytest.fixture
+def dom0(tools_kept, request):
+    """A machine with Xen's tools and one tiny guest, "one", shared until a test fails; its audit is clean afterwards."""
+    machine = tools_kept.pop("machine", None)
+    if not machine:
+        # A VMM that cannot bring this up has failed all of these tests; no need to wait for each.
+        if tools_kept["hopeless"] >= 2:
+            pytest.fail("dom0 did not come up twice before")
+        tools_kept["count"] += 1
+        tools_kept["hopeless"] += 1
+        machine = Tools(f"xl-{tools_kept['count']}")
+    try:
+        machine.ready()
+        tools_kept["hopeless"] = 0
+        yield machine
+        if request.node.went_well:
+            machine.destroy_all(keep=["one"])
+            machine.audit()
+            machine.check_log()
+            tools_kept["machine"] = machine
+    finally:
+        if tools_kept.get("machine") is not machine:
+            machine.stop()
 
 
 @pytest.hookimpl(hookwrapper=True)
