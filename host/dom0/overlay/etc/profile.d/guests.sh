@@ -1,5 +1,7 @@
-# Where guests run, show them at the start of the console's shell.
-if [ -e /dev/disk/by-id/virtio-debian1 ] && [ "$(tty)" = /dev/hvc0 ]; then
+# Where the machine has the disks of guests, the console's shell waits until they were started, and shows them.
+if [ "$(tty)" = /dev/hvc0 ] && grep -qsx debian1 /sys/block/vd*/serial; then
+    echo "Starting the guests debian1 and debian2 ..."
+    systemctl start xendomains
     xl list
-    echo "Consoles of the guests: xl console debian1 (Ctrl-] leaves it)"
+    echo "Their consoles: xl console debian1 (Ctrl-] leaves it). All about xl: xl help."
 fi
