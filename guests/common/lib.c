@@ -164,9 +164,14 @@ static void format(struct line *l, const char *fmt, va_list ap)
     }
 }
 
+void (*print_hook)(const char *text, size_t len);
+void (*finish_hook)(void);
+
 static void write_line(const struct line *l)
 {
-    if (start_info->flags & SIF_INITDOMAIN)
+    if (print_hook)
+        print_hook(l->text, l->len);
+    else if (start_info->flags & SIF_INITDOMAIN)
         HC3(__HYPERVISOR_console_io, CONSOLEIO_write, l->len, l->text);
     else
         pv_console_write(l->text, l->len);
@@ -217,6 +222,8 @@ void finish(void)
 {
     struct sched_shutdown arg = {.reason = SHUTDOWN_poweroff};
 
+    if (finish_hook)
+        finish_hook();
     audit_point();
     print("DONE\n");
     for (;;)

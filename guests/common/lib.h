@@ -39,6 +39,11 @@ void audit_point(void);
 /* Powers the machine off after an audit and printing DONE. */
 void finish(void) __attribute__((noreturn));
 
+/* Where lines go instead of the console, and how to end instead of powering off, in a domain without these.
+ */
+extern void (*print_hook)(const char *text, size_t len);
+extern void (*finish_hook)(void);
+
 /* The subject of the guest: called once with everything set up. */
 void guest_main(void);
 

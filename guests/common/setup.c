@@ -1,3 +1,4 @@
+#include "domu.h"
 #include "hypercall.h"
 #include "lib.h"
 #include "mm.h"
@@ -18,6 +19,8 @@ void guest_start(struct start_info *si)
          hc_update_va_mapping((unsigned long)shared_info_page, si->shared_info | PTE_DATA, UVMF_INVLPG));
     shared_info = (struct shared_info *)shared_info_page;
     trap_setup();
+    if (!(si->flags & SIF_PRIVILEGED))
+        domu_main();
     guest_main();
     finish();
 }

@@ -6,6 +6,11 @@
 #include <grant/table.h>
 #include <mm/guest_access.h>
 
+struct domain *grant_find_domain(domid_t id)
+{
+    return id < DOMID_FIRST_RESERVED ? domain_find(id) : NULL;
+}
+
 static bool in_use(const struct grant_table *gt, grant_ref_t ref)
 {
     const struct active_grant *act = grant_active(gt, ref);
@@ -89,6 +94,8 @@ long hc_grant_table_op(struct hypercall_args *args)
         return grant_unmap_and_replace(args);
     case GNTTABOP_copy:
         return grant_copy(args);
+    case GNTTABOP_transfer:
+        return grant_transfer(args);
     case GNTTABOP_setup_table:
         return grant_setup_table(gva, count);
     case GNTTABOP_query_size:

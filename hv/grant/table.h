@@ -113,6 +113,11 @@ long grant_map(struct hypercall_args *args);
 long grant_unmap(struct hypercall_args *args);
 long grant_unmap_and_replace(struct hypercall_args *args);
 long grant_copy(struct hypercall_args *args);
+long grant_transfer(struct hypercall_args *args);
+
+/* The domain that an operation on grants names, referenced. Not DOMID_SELF: a domain's own grants go by its
+ * number. */
+struct domain *grant_find_domain(domid_t id);
 
 /* The operations of table.c: GNTTABOP_*, on an argument at gva. */
 long grant_setup_table(uint64_t gva, uint32_t count);

@@ -29,36 +29,10 @@ struct exchange {
     uint32_t *out; /* the first frame of each new extent */
 };
 
-/*
- * Takes a frame that nobody but its owner refers to: count 1 -> 0, so that no
- * reference can be taken any more. It stays on the owner's list.
- */
-static bool steal_frame(const struct domain *d, mfn_t mfn)
-{
-    struct page_info *page = get_page_from_mfn(mfn, d);
-    uint64_t x;
-
-    if (!page)
-        return false;
-    x = READ_ONCE(page->count_info);
-    if ((x & PGC_COUNT_MASK) == 2 && (x & PGC_ALLOCATED) && !(x & PGC_VMM_SHARED) &&
-        cmpxchg(&page->count_info, x, (x & ~PGC_ALLOCATED) - 2) == x)
-        return true;
-    put_page(page);
-    return false;
-}
-
-static void return_frame(mfn_t mfn)
-{
-    struct page_info *page = mfn_to_page(mfn);
-
-    store_release(&page->count_info, page->count_info | PGC_ALLOCATED | 1);
-}
-
 static void return_frames(const struct exchange *x, uint64_t n)
 {
     while (n-- > 0)
-        return_frame(_mfn(x->in[n]));
+        page_unsteal(mfn_to_page(_mfn(x->in[n])));
 }
 
 static int steal_chunk(const struct exchange *x, uint64_t chunk)
@@ -73,7 +47,7 @@ static int steal_chunk(const struct exchange *x, uint64_t chunk)
             return -EFAULT;
         }
         for (uint64_t j = 0; j < 1UL << x->in_order; j++) {
-            if (!steal_frame(x->d, _mfn(mfn + j))) {
+            if (!page_steal(_mfn(mfn + j), x->d)) {
                 return_frames(x, n);
                 return -EINVAL;
             }

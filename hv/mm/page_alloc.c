@@ -235,31 +235,42 @@ static void scrub_frames(struct page_info *page, unsigned int order, uint32_t fl
     }
 }
 
-int assign_frames(struct domain *d, struct page_info *page, unsigned int order, uint32_t flags)
+int assign_check_locked(const struct domain *d, uint64_t frames, uint32_t flags)
+{
+    if (d->dying != DOMAIN_ALIVE)
+        return -EINVAL;
+    return !(flags & ALLOC_NO_REFCOUNT) && d->mm.tot_pages + frames > d->mm.max_pages ? -E2BIG : 0;
+}
+
+int assign_frames_locked(struct domain *d, struct page_info *page, unsigned int order, uint32_t flags)
 {
     uint64_t frames = 1UL << order;
-    int rc = 0;
+    int rc = assign_check_locked(d, frames, flags);
+
+    if (rc)
+        return rc;
+    if (!d->mm.pages.head && !domain_get(d))
+        return -EINVAL; /* the first frame keeps the domain until the last one is freed */
+    if (flags & ALLOC_NO_REFCOUNT)
+        d->mm.extra_pages += frames;
+    else
+        d->mm.tot_pages += frames;
+    for (uint64_t i = 0; i < frames; i++) {
+        page[i].owner = d->id;
+        page_list_add_tail(&d->mm.pages, &page[i]);
+        /* The owner is seen before the reference count that lets others look: get_page(). */
+        store_release(&page[i].count_info,
+                      PGC_STATE_INUSE | PGC_ALLOCATED | 1 | (flags & ALLOC_NO_REFCOUNT ? PGC_EXTRA : 0));
+    }
+    return 0;
+}
+
+int assign_frames(struct domain *d, struct page_info *page, unsigned int order, uint32_t flags)
+{
+    int rc;
 
     spin_lock(&d->mm.page_lock);
-    if (d->dying != DOMAIN_ALIVE) {
-        rc = -EINVAL;
-    } else if (!(flags & ALLOC_NO_REFCOUNT) && d->mm.tot_pages + frames > d->mm.max_pages) {
-        rc = -E2BIG;
-    } else if (!d->mm.pages.head && !domain_get(d)) {
-        rc = -EINVAL; /* the first frame keeps the domain until the last one is freed */
-    } else {
-        if (flags & ALLOC_NO_REFCOUNT)
-            d->mm.extra_pages += frames;
-        else
-            d->mm.tot_pages += frames;
-        for (uint64_t i = 0; i < frames; i++) {
-            page[i].owner = d->id;
-            page_list_add_tail(&d->mm.pages, &page[i]);
-            /* The owner is seen before the reference count that lets others look: get_page(). */
-            store_release(&page[i].count_info,
-                          PGC_STATE_INUSE | PGC_ALLOCATED | 1 | (flags & ALLOC_NO_REFCOUNT ? PGC_EXTRA : 0));
-        }
-    }
+    rc = assign_frames_locked(d, page, order, flags);
     spin_unlock(&d->mm.page_lock);
     return rc;
 }
@@ -281,24 +292,42 @@ struct page_info *alloc_frames(struct domain *d, unsigned int order, uint32_t fl
     return page;
 }
 
+/* Off their owner's list and counts; true: they were its last. */
+static bool unlist_frames(struct domain *d, struct page_info *page, uint64_t frames)
+{
+    bool last;
+
+    spin_lock(&d->mm.page_lock);
+    for (uint64_t i = 0; i < frames; i++) {
+        page_list_del(&d->mm.pages, &page[i]);
+        if (page[i].count_info & PGC_EXTRA)
+            d->mm.extra_pages--;
+        else
+            d->mm.tot_pages--;
+    }
+    last = !d->mm.pages.head;
+    spin_unlock(&d->mm.page_lock);
+    return last;
+}
+
+void disown_frame(struct domain *d, struct page_info *page)
+{
+    if (unlist_frames(d, page, 1))
+        domain_put(d);
+    page->owner = DOMID_INVALID;
+    page->count_info = PGC_STATE_INUSE;
+    page->type_info = 0;
+    page->tlb_stamp = 0;
+}
+
 void free_frames(struct page_info *page, unsigned int order)
 {
     struct domain *d = page->owner == DOMID_INVALID ? NULL : domain_by_id(page->owner);
     unsigned long irq;
     bool last = false;
 
-    if (d && !(page->count_info & PGC_VMM_SHARED)) {
-        spin_lock(&d->mm.page_lock);
-        for (uint64_t i = 0; i < 1UL << order; i++) {
-            page_list_del(&d->mm.pages, &page[i]);
-            if (page[i].count_info & PGC_EXTRA)
-                d->mm.extra_pages--;
-            else
-                d->mm.tot_pages--;
-        }
-        last = !d->mm.pages.head;
-        spin_unlock(&d->mm.page_lock);
-    }
+    if (d && !(page->count_info & PGC_VMM_SHARED))
+        last = unlist_frames(d, page, 1UL << order);
     irq = spin_lock_irqsave(&alloc_lock);
     free_block(mfn_x(page_to_mfn(page)), order, true);
     spin_unlock_irqrestore(&alloc_lock, irq);

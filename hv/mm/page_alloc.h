@@ -29,6 +29,13 @@ void free_frames(struct page_info *page, unsigned int order);
 void free_frame_range(mfn_t first, uint64_t frames);
 /* Gives frames of d (allocated, count 1, off no list yet) to d; -E2BIG at its limit, -EINVAL if dying. */
 int assign_frames(struct domain *d, struct page_info *page, unsigned int order, uint32_t flags);
+/* The same by a caller that holds LOCK_PAGE_ALLOC_DOMAIN of d; and what it would say, for one that also holds
+ * a reference to d. */
+int assign_check_locked(const struct domain *d, uint64_t frames, uint32_t flags);
+int assign_frames_locked(struct domain *d, struct page_info *page, unsigned int order, uint32_t flags);
+/* Takes a stolen frame (page_steal()) that no TLB maps any more from d, which is then as alloc_frames(NULL)
+ * gives it, but with its contents. */
+void disown_frame(struct domain *d, struct page_info *page);
 
 /* Zeroed pages for the VMM itself, through the direct map. NULL if out of memory. */
 void *alloc_vmm_pages(unsigned int order);

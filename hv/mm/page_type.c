@@ -419,7 +419,8 @@ void share_vmm_page_with_tools(struct page_info *page, bool writable)
 
 void unshare_vmm_page(struct page_info *page)
 {
-    /* It may still be mapped, now by others than its owner: a new domain with the old number has no right to it. */
+    /* It may still be mapped, now by others than its owner: a new domain with the old number has no right to
+     * it. */
     atomic_or(&page->count_info, PGC_FOREIGN);
     WRITE_ONCE(page->owner, DOMID_INVALID);
     page_release_allocation(page);
@@ -433,4 +434,24 @@ bool page_release_allocation(struct page_info *page)
         return false;
     put_page(page);
     return true;
+}
+
+struct page_info *page_steal(mfn_t mfn, const struct domain *d)
+{
+    struct page_info *page = get_page_from_mfn(mfn, d);
+    uint64_t x;
+
+    if (!page)
+        return NULL;
+    x = READ_ONCE(page->count_info);
+    if ((x & PGC_COUNT_MASK) == 2 && (x & PGC_ALLOCATED) && !(x & PGC_VMM_SHARED) &&
+        cmpxchg(&page->count_info, x, (x & ~PGC_ALLOCATED) - 2) == x)
+        return page;
+    put_page(page);
+    return NULL;
+}
+
+void page_unsteal(struct page_info *page)
+{
+    store_release(&page->count_info, page->count_info | PGC_ALLOCATED | 1);
 }

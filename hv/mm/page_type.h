@@ -126,6 +126,14 @@ void unshare_vmm_page(struct page_info *page);
 bool page_release_allocation(struct page_info *page);
 
 /*
+ * Takes a frame to which nobody but its owner refers: count 1 -> 0, so that no reference can be taken any
+ * more. It stays on the owner's list. Its translations may still be in TLBs. NULL: it is not d's, or in use.
+ */
+struct page_info *page_steal(mfn_t mfn, const struct domain *d) __must_check;
+/* Gives it back. */
+void page_unsteal(struct page_info *page);
+
+/*
  * Preemptible release of all memory of a dying domain: unpins, drops page
  * tables, frees frames. No vCPU of d runs any more. 0 or -ERESTART.
  */
