@@ -1,10 +1,9 @@
 /* GNTTABOP_transfer between two domains: who has the frame afterwards, whatever the answer. */
-#include "common/domu.h"
 #include "common/event.h"
-#include "common/grant.h"
 #include "common/hypercall.h"
 #include "common/lib.h"
 #include "common/mm.h"
+#include "common/pair.h"
 #include "common/trap.h"
 #include <xen/memory.h>
 
@@ -16,33 +15,6 @@ static char *hole;
 
 /* In the other domain. */
 
-static long other_setup(long version, long b, long c)
-{
-    (void)b, (void)c;
-    grant_setup((uint32_t)version);
-    if (!hole)
-        hole = page_hole();
-    return 0;
-}
-
-static long other_write(long ref, long flags, long dom_frame)
-{
-    grant_write((grant_ref_t)ref, (uint16_t)flags, (domid_t)dom_frame, (uint64_t)dom_frame >> 16);
-    return 0;
-}
-
-static long other_flags(long ref, long b, long c)
-{
-    (void)b, (void)c;
-    return grant_flags((grant_ref_t)ref);
-}
-
-static long other_frame(long ref, long b, long c)
-{
-    (void)b, (void)c;
-    return (long)grant_frame((grant_ref_t)ref);
-}
-
 static long other_m2p(long mfn, long set, long pfn)
 {
     if (set)
@@ -53,9 +25,12 @@ static long other_m2p(long mfn, long set, long pfn)
 /* The first word of a frame of its own, or the errno of mapping it. */
 static long other_read(long mfn, long b, long c)
 {
-    long ret = hc_update_va_mapping((unsigned long)hole, pte_make((unsigned long)mfn, PTE_DATA), UVMF_INVLPG);
+    long ret;
 
     (void)b, (void)c;
+    if (!hole)
+        hole = page_hole();
+    ret = hc_update_va_mapping((unsigned long)hole, pte_make((unsigned long)mfn, PTE_DATA), UVMF_INVLPG);
     if (ret)
         return ret;
     ret = *(volatile long *)hole;
@@ -90,7 +65,7 @@ static long other_give(long ref, long dom, long word)
 
 static void accept(grant_ref_t ref, uint16_t flags, domid_t dom)
 {
-    domu_call(&other, other_write, ref, flags, dom | WANTED_PFN << 16);
+    domu_call(&other, far_grant, ref, flags, DOM_FRAME(dom, WANTED_PFN));
 }
 
 static unsigned long pages_of(domid_t id)
@@ -133,9 +108,9 @@ static void try(const char *name, unsigned long mfn, domid_t dom, grant_ref_t re
 
 static void result_entry(const char *name, grant_ref_t ref, unsigned long mfn)
 {
-    long frame = domu_call(&other, other_frame, ref, 0, 0);
+    long frame = domu_call(&other, far_frame, ref, 0, 0);
 
-    result(name, "flags %lx frame %s", domu_call(&other, other_flags, ref, 0, 0),
+    result(name, "flags %lx frame %s", domu_call(&other, far_flags, ref, 0, 0),
            (unsigned long)frame == mfn ? "ours"
            : frame == WANTED_PFN       ? "as wanted"
                                        : "another");
@@ -286,8 +261,7 @@ static void test_from_other(void)
            domu_call(&other, other_give, 13, 0, 0x2222), grant_flags(13));
     accept(14, GTF_accept_transfer, ID);
     status = domu_call(&other, other_give, 14, ID, 0x3333);
-    result("other domain to itself", "status %ld flags %lx", status,
-           domu_call(&other, other_flags, 14, 0, 0));
+    result("other domain to itself", "status %ld flags %lx", status, domu_call(&other, far_flags, 14, 0, 0));
 }
 
 static void build_and_run(void)
@@ -312,7 +286,7 @@ void guest_main(void)
     hole = page_hole();
     grant_setup(1);
     build_and_run();
-    domu_call(&other, other_setup, 1, 0, 0);
+    domu_call(&other, far_setup, 1, 0, 0);
     test_accepted("1");
     test_frames();
     test_entries();
@@ -325,7 +299,7 @@ void guest_main(void)
     before = machine_settled_pages();
     ours = pages_of(0);
     build_and_run();
-    domu_call(&other, other_setup, 2, 0, 0);
+    domu_call(&other, far_setup, 2, 0, 0);
     test_accepted("2");
     accept(8, GTF_accept_transfer, 0);
     /* A frame that it got is given back with all others. */

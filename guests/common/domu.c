@@ -237,6 +237,15 @@ static void write_start_info(const struct domu *d, const struct layout *l)
     si->mfn_list = (unsigned long)pfn_to_virt(d->first_pfn + l->list);
 }
 
+/* It begins with upcalls masked, as it has no callback yet. */
+static void write_shared_info(const struct domu *d)
+{
+    must("getdomaininfo", !domu_flags(d->id));
+    must("map shared info",
+         map_foreign(window(), domctl_arg.u.getdomaininfo.shared_info_frame, PTE_DATA, d->id));
+    ((struct shared_info *)window())->vcpu_info[0].evtchn_upcall_mask = 1;
+}
+
 static void set_context(const struct domu *d, const struct layout *l)
 {
     static struct vcpu_guest_context ctx;
@@ -273,9 +282,10 @@ static void connect(struct domu *d)
 void domu_build(struct domu *d, const struct domu_config *c)
 {
     struct layout l;
-    static char *link_window;
+    char *at = d->link_window ? d->link_window : page_hole();
 
     memset(d, 0, sizeof(*d));
+    d->link_window = at;
     d->id = c->id;
     d->first_pfn = (uint32_t)virt_to_pfn(_image_start);
     l = lay_out(d->first_pfn);
@@ -292,12 +302,11 @@ void domu_build(struct domu *d, const struct domu_config *c)
     write_frame_list(d, &l);
     write_tables(d, &l);
     write_start_info(d, &l);
+    write_shared_info(d);
     unmap_page(window());
     set_context(d, &l);
-    if (!link_window)
-        link_window = page_hole();
-    must("map link", map_foreign(link_window, domu_mfn(d, link_page), PTE_DATA, d->id));
-    d->link = (struct domu_link *)link_window;
+    must("map link", map_foreign(at, domu_mfn(d, link_page), PTE_DATA, d->id));
+    d->link = (struct domu_link *)at;
     connect(d);
 }
 

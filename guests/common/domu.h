@@ -35,7 +35,8 @@ struct domu {
     uint32_t nr_frames, max_frames;
     uint32_t first_pfn;
     xen_pfn_t mfn[DOMU_MAX_FRAMES];
-    volatile struct domu_link *link; /* NULL while not mapped */
+    char *link_window;
+    volatile struct domu_link *link; /* there; NULL while not mapped */
     uint32_t port;                   /* of the channel between the two, ours */
 };
 

@@ -188,12 +188,16 @@ void print(const char *fmt, ...)
     write_line(&l);
 }
 
+const char *result_prefix;
+
 void result(const char *name, const char *fmt, ...)
 {
     struct line l = {.len = 0};
     va_list ap;
 
     put_string(&l, "TEST ");
+    if (result_prefix)
+        put_string(&l, result_prefix);
     put_string(&l, name);
     put_string(&l, ": ");
     va_start(ap, fmt);

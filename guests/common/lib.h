@@ -27,6 +27,9 @@ void print(const char *fmt, ...);
 /* One result: "TEST name: text".  The text must not depend on the machine. */
 void result(const char *name, const char *fmt, ...);
 
+/* Put in front of every name, where the same tests run several times; NULL: nothing. */
+extern const char *result_prefix;
+
 /* "TEST name: 0" or the name of an errno. */
 void result_errno(const char *name, long value);
 

@@ -71,12 +71,6 @@ static long grant_swap(struct hypercall_args *args)
     return 0;
 }
 
-/* x86 caches are coherent with devices: there is nothing to maintain, and Xen offers nothing. */
-static long grant_cache_flush(const struct hypercall_args *args)
-{
-    return args->a[2] ? -EOPNOTSUPP : 0;
-}
-
 long hc_grant_table_op(struct hypercall_args *args)
 {
     uint64_t gva = args->a[1];
@@ -110,7 +104,7 @@ long hc_grant_table_op(struct hypercall_args *args)
         return grant_swap(args);
     case GNTTABOP_cache_flush:
         return grant_cache_flush(args);
-    default:
+    default: /* GNTTABOP_dump_table, too, as Xen has it */
         return -ENOSYS;
     }
 }

@@ -19,9 +19,6 @@
 /* Unmaps that share one flush. */
 #define UNMAP_BATCH 32
 
-#define MAP_KINDS      (GNTMAP_host_map | GNTMAP_device_map)
-#define MAPTRACK_FLAGS (MAP_KINDS | GNTMAP_readonly | GNTMAP_contains_pte)
-
 /* The level-1 entry that host_addr means, its table locked; NULL if there is none. */
 static pte_t *lock_entry(uint64_t host_addr, bool is_pte, struct page_info **table)
 {
@@ -52,7 +49,14 @@ static pte_t entry_for(mfn_t mfn, uint32_t flags)
     return pte_make(mfn, bits | (avail << 9 & PTE_AVAIL) | (avail >> 3 << 52 & PTE_AVAIL_HIGH));
 }
 
-static int16_t write_mapping(const struct gnttab_map_grant_ref *op, struct domain *rd, mfn_t mfn)
+static unsigned int slot_index(const pte_t *slot)
+{
+    return (uint64_t)slot % PAGE_SIZE / sizeof(*slot);
+}
+
+/* Makes the entry and notes in *mt where it is. */
+static int16_t write_mapping(const struct gnttab_map_grant_ref *op, struct domain *rd, mfn_t mfn,
+                             struct maptrack *mt, uint16_t *index)
 {
     struct pt_context c = {.owner = current->domain, .data = rd, .fd = rd->id};
     struct page_info *table;
@@ -63,6 +67,8 @@ static int16_t write_mapping(const struct gnttab_map_grant_ref *op, struct domai
         return GNTST_general_error;
     rc = pt_update_l1(&c, slot, entry_for(mfn, op->flags), false);
     unlock_table(table);
+    mt->table = (uint32_t)mfn_x(page_to_mfn(table));
+    *index = (uint16_t)slot_index(slot);
     return rc ? GNTST_general_error : GNTST_okay;
 }
 
@@ -92,12 +98,13 @@ static void drop_references(mfn_t mfn, bool readonly)
 static int16_t map_pinned(struct gnttab_map_grant_ref *op, const struct grant_pin *pin, uint32_t handle)
 {
     struct maptrack *mt = maptrack_get(current->domain->grant, handle);
+    uint16_t index = 0;
     int16_t status = take_references(pin->d, pin->mfn, pin->readonly);
 
     if (status)
         return status;
     if (op->flags & GNTMAP_host_map) {
-        status = write_mapping(op, pin->d, pin->mfn);
+        status = write_mapping(op, pin->d, pin->mfn, mt, &index);
         if (status) {
             drop_references(pin->mfn, pin->readonly);
             return status;
@@ -105,9 +112,10 @@ static int16_t map_pinned(struct gnttab_map_grant_ref *op, const struct grant_pi
     }
     mt->ref = pin->ref;
     mt->domid = pin->d->id;
-    mt->mfn = pin->mfn;
+    mt->mfn = (uint32_t)mfn_x(pin->mfn); /* frames have numbers of 32 bits (mm/page.h) */
     /* Last: from here on the handle can be used. */
-    store_release(&mt->flags, (uint16_t)(op->flags & MAPTRACK_FLAGS));
+    store_release(&mt->flags,
+                  (uint16_t)((op->flags & (MAPTRACK_KINDS | MAPTRACK_KEPT)) | index << MAPTRACK_INDEX_SHIFT));
     op->handle = handle;
     op->dev_bus_addr = paddr_x(mfn_to_paddr(pin->mfn)); /* told without GNTMAP_device_map too */
     return GNTST_okay;
@@ -121,9 +129,9 @@ static int16_t map_one(struct gnttab_map_grant_ref *op)
     uint32_t handle;
     int16_t status;
 
-    if (!(op->flags & MAP_KINDS) || op->ref == MAPTRACK_NONE)
+    if (!(op->flags & MAPTRACK_KINDS) || op->ref == MAPTRACK_NONE)
         return GNTST_bad_gntref;
-    rd = domain_find(op->dom);
+    rd = grant_find_domain(op->dom);
     if (!rd)
         return GNTST_bad_domain;
     handle = maptrack_alloc(gt);
@@ -137,9 +145,11 @@ static int16_t map_one(struct gnttab_map_grant_ref *op)
         if (status)
             grant_unpin(&pin);
     }
-    if (status)
+    /* Else the mapping has the reference to rd from now on. */
+    if (status) {
         maptrack_free(gt, handle);
-    domain_put(rd);
+        domain_put(rd);
+    }
     return status;
 }
 
@@ -161,39 +171,54 @@ long grant_map(struct hypercall_args *args)
     return 0;
 }
 
-/* What an unmap found, until its flush is done. */
+/* What an unmap took away, until its flush is done. */
 struct unmap {
     uint32_t handle;
-    bool cleared; /* an entry: the flush is needed */
-    bool finish;  /* nothing is left of the mapping: drop the handle */
+    uint16_t kinds;
 };
 
 /*
- * Takes these kinds of a mapping away from its handle, so that no other CPU
- * can; those it had. 0: no such handle.
+ * Takes these kinds of a mapping away from its handle, so that no other CPU can
+ * do the same; they count as busy until settle(). False: no such handle.
  */
-static uint16_t claim_kinds(struct grant_table *gt, uint32_t handle, uint16_t kinds, struct maptrack *copy)
+static bool claim_kinds(struct grant_table *gt, uint32_t handle, uint16_t kinds, struct maptrack *copy,
+                        uint16_t *claimed)
 {
     struct maptrack *mt = maptrack_get(gt, handle);
-    uint16_t had = 0;
+    bool live;
 
     if (!mt)
-        return 0;
+        return false;
     spin_lock(&gt->maptrack_lock);
-    if (mt->flags & MAP_KINDS) {
+    live = mt->flags & MAPTRACK_KINDS;
+    if (live) {
         *copy = *mt;
-        had = mt->flags & MAP_KINDS;
-        mt->flags &= (uint16_t)~kinds;
+        *claimed = mt->flags & kinds;
+        mt->flags &= (uint16_t) ~*claimed;
+        mt->flags |= (uint16_t)(*claimed << MAPTRACK_BUSY_SHIFT);
     }
     spin_unlock(&gt->maptrack_lock);
-    return had;
+    return live;
 }
 
-static void give_back_kinds(struct grant_table *gt, uint32_t handle, uint16_t kinds)
+/*
+ * Ends the claim. True: nothing is left of the mapping, and the caller drops it;
+ * of several CPUs that take its kinds away the last to settle does.
+ */
+static bool settle(struct grant_table *gt, uint32_t handle, uint16_t claimed, bool give_back)
 {
+    struct maptrack *mt = maptrack_get(gt, handle);
+    bool last;
+
+    if (!claimed)
+        return false;
     spin_lock(&gt->maptrack_lock);
-    maptrack_get(gt, handle)->flags |= kinds;
+    mt->flags &= (uint16_t) ~(claimed << MAPTRACK_BUSY_SHIFT);
+    if (give_back)
+        mt->flags |= claimed;
+    last = !(mt->flags & (MAPTRACK_KINDS | MAPTRACK_BUSY));
     spin_unlock(&gt->maptrack_lock);
+    return last;
 }
 
 /* Replaces the mapping's entry, if it is that; the new entry's references are the caller's to give. */
@@ -206,7 +231,8 @@ static int16_t replace_entry(uint64_t host_addr, const struct maptrack *mt, pte_
     if (!slot)
         return GNTST_general_error;
     old = READ_ONCE(*slot);
-    if (!(old & PTE_P) || !mfn_eq(pte_mfn(old), mt->mfn)) {
+    if (!(old & PTE_P) || mfn_x(pte_mfn(old)) != mt->mfn || mfn_x(page_to_mfn(table)) != mt->table ||
+        slot_index(slot) != mt->flags >> MAPTRACK_INDEX_SHIFT) {
         unlock_table(table);
         return GNTST_general_error;
     }
@@ -221,36 +247,34 @@ static int16_t unmap_begin(const struct gnttab_unmap_grant_ref *op, struct unmap
     struct grant_table *gt = current->domain->grant;
     uint16_t kinds = (op->host_addr ? GNTMAP_host_map : 0) | (op->dev_bus_addr ? GNTMAP_device_map : 0);
     struct maptrack mt;
-    uint16_t had = claim_kinds(gt, op->handle, kinds, &mt);
     int16_t status = GNTST_okay;
 
     *u = (struct unmap){.handle = op->handle};
-    if (!had)
+    if (!claim_kinds(gt, op->handle, kinds, &mt, &u->kinds))
         return GNTST_bad_handle;
-    if ((had & kinds & GNTMAP_device_map) && op->dev_bus_addr != paddr_x(mfn_to_paddr(mt.mfn)))
-        status = GNTST_general_error;
-    else if (had & kinds & GNTMAP_host_map)
+    if ((u->kinds & GNTMAP_device_map) && op->dev_bus_addr != (uint64_t)mt.mfn << PAGE_SHIFT)
+        status = GNTST_bad_dev_addr;
+    else if (u->kinds & GNTMAP_host_map)
         status = replace_entry(op->host_addr, &mt, 0);
     if (status) {
-        give_back_kinds(gt, op->handle, had & kinds);
-    } else {
-        u->cleared = had & kinds & GNTMAP_host_map;
-        u->finish = (had & kinds) && !(had & ~kinds);
+        (void)settle(gt, op->handle, u->kinds, true);
+        u->kinds = 0;
     }
     return status;
 }
 
 static void unmap_finish(const struct unmap *u, uint32_t n)
 {
-    bool cleared = false;
+    struct grant_table *gt = current->domain->grant;
+    uint16_t kinds = 0;
 
     for (uint32_t i = 0; i < n; i++)
-        cleared |= u[i].cleared;
-    if (cleared)
+        kinds |= u[i].kinds;
+    if (kinds & GNTMAP_host_map)
         flush_tlb_mask(&current->domain->dirty_cpumask);
     for (uint32_t i = 0; i < n; i++)
-        if (u[i].finish)
-            maptrack_release(current->domain->grant, u[i].handle);
+        if (settle(gt, u[i].handle, u[i].kinds, false))
+            maptrack_release(gt, u[i].handle);
 }
 
 long grant_unmap(struct hypercall_args *args)
@@ -264,7 +288,7 @@ long grant_unmap(struct hypercall_args *args)
             uint64_t gva = args->a[1] + n * sizeof(struct gnttab_unmap_grant_ref);
             struct gnttab_unmap_grant_ref op;
 
-            u[n] = (struct unmap){.finish = false};
+            u[n] = (struct unmap){.kinds = 0};
             fault = copy_from_guest(&op, gva, sizeof(op));
             if (fault)
                 continue;
@@ -282,41 +306,47 @@ long grant_unmap(struct hypercall_args *args)
     return 0;
 }
 
-/* Takes the entry of a virtual address out of its table, with its references; 0 if there is none. */
-static pte_t take_entry(uint64_t va)
+/*
+ * Takes the entry of a virtual address out of its table, with its references.
+ * False: there is no table, or the entry maps another domain's frame and so is
+ * explained by a handle that knows where it is.
+ */
+static bool take_entry(uint64_t va, pte_t *e)
 {
     struct page_info *table;
-    pte_t *slot = lock_entry(va, false, &table), e;
+    pte_t *slot = lock_entry(va, false, &table);
+    bool ours;
 
     if (!slot)
-        return 0;
-    e = xchg(slot, 0UL);
+        return false;
+    *e = READ_ONCE(*slot);
+    ours = !(*e & PTE_P) || !mfn_valid(pte_mfn(*e)) || mfn_to_page(pte_mfn(*e))->owner == current->domain->id;
+    *e = ours ? xchg(slot, 0UL) : 0;
     unlock_table(table);
-    return e;
+    return ours;
 }
 
 static int16_t replace_one(const struct gnttab_unmap_and_replace *op)
 {
     struct grant_table *gt = current->domain->grant;
-    struct unmap u = {.handle = op->handle, .cleared = true};
-    struct maptrack mt;
-    uint16_t had = claim_kinds(gt, op->handle, GNTMAP_host_map, &mt);
+    struct unmap u = {.handle = op->handle};
     int16_t status = GNTST_general_error;
-    pte_t e;
+    struct maptrack mt;
+    pte_t e = 0;
 
-    if (!(had & GNTMAP_host_map))
+    if (!claim_kinds(gt, op->handle, GNTMAP_host_map, &mt, &u.kinds) || !u.kinds)
         return GNTST_bad_handle;
-    e = mt.flags & GNTMAP_contains_pte ? 0 : take_entry(op->new_addr);
-    if (e)
+    if (!(mt.flags & GNTMAP_contains_pte) && take_entry(op->new_addr, &e))
         status = replace_entry(op->host_addr, &mt, e);
     if (status) {
-        l1e_put(e); /* what was at new_addr is gone: it asked for a mapping that it does not have */
-        give_back_kinds(gt, op->handle, GNTMAP_host_map);
-        u.finish = false;
+        /* What was at new_addr is gone: it asked for a mapping that it does not have. */
+        l1e_put(e);
+        if (e)
+            flush_tlb_mask(&current->domain->dirty_cpumask);
+        (void)settle(gt, op->handle, u.kinds, true);
     } else {
-        u.finish = !(had & GNTMAP_device_map);
+        unmap_finish(&u, 1);
     }
-    unmap_finish(&u, 1);
     return status;
 }
 

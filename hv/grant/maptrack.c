@@ -64,18 +64,15 @@ void maptrack_free(struct grant_table *gt, uint32_t handle)
 void maptrack_release(struct grant_table *gt, uint32_t handle)
 {
     struct maptrack *mt = maptrack_get(gt, handle);
-    struct page_info *page = mfn_to_page(mt->mfn);
+    struct page_info *page = mfn_to_page(_mfn(mt->mfn));
     bool readonly = mt->flags & GNTMAP_readonly;
-    struct domain *rd = domain_find(mt->domid);
+    struct domain *rd = domain_by_id(mt->domid); /* the mapping has a reference */
 
-    /* Our references keep the granting domain's frame, and so that domain. */
-    if (rd) {
-        grant_unpin_entry(rd, mt->ref, readonly);
-        domain_put(rd);
-    }
+    grant_unpin_entry(rd, mt->ref, readonly);
     if (!readonly)
         put_page_type(page);
     put_page(page);
+    domain_put(rd);
     maptrack_free(gt, handle);
 }
 
@@ -86,7 +83,7 @@ int grant_release_mappings(struct domain *d)
     while (gt->release_next < gt->nr_maptrack * MAPTRACK_PER_FRAME) {
         uint32_t handle = gt->release_next++;
 
-        if (maptrack_get(gt, handle)->flags & (GNTMAP_host_map | GNTMAP_device_map))
+        if (maptrack_get(gt, handle)->flags & MAPTRACK_KINDS)
             maptrack_release(gt, handle);
         if (gt->release_next % 64 == 0 && hypercall_preempt_check())
             return -ERESTART;

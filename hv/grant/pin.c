@@ -104,7 +104,7 @@ static bool read_v2(const struct grant_table *gt, struct grant_pin *pin)
     uint16_t flags = word_flags(header_word(&e->hdr));
 
     if ((flags & GTF_type_mask) == GTF_transitive) {
-        pin->next = domain_find(READ_ONCE(e->transitive.trans_domid));
+        pin->next = grant_find_domain(READ_ONCE(e->transitive.trans_domid));
         pin->next_ref = READ_ONCE(e->transitive.gref);
         return pin->next != NULL;
     }

@@ -97,7 +97,8 @@ static int grow(struct domain *d, uint32_t frames)
 {
     struct grant_table *gt = d->grant;
 
-    if (frames > gt->max_frames)
+    /* None yet: the domain was found before it has got its first (grant_table_share()). */
+    if (frames > gt->max_frames || !gt->nr_frames)
         return -EINVAL;
     if (gt->version == 2) {
         int rc = add_status_frames(d, frames);
@@ -237,6 +238,8 @@ static int acquire(struct domain *d, struct xen_mem_acquire_resource *r)
                            : status_frames_for(d->grant->max_frames);
         return 0;
     }
+    if (!r->nr_frames)
+        return -EINVAL;
     spin_lock(&d->grant->lock);
     frames = resource_frames(d, r->id, r->frame + r->nr_frames);
     spin_unlock(&d->grant->lock);
@@ -255,7 +258,7 @@ long grant_acquire_resource(uint64_t arg_gva)
         return -EFAULT;
     if (r.pad)
         return -EINVAL;
-    d = domain_find(r.domid);
+    d = grant_find_domain(r.domid);
     if (!d)
         return -ESRCH;
     rc = d == current->domain || !current->domain->is_privileged ? -EPERM : acquire(d, &r);

@@ -31,15 +31,29 @@ struct active_grant {
 
 /*
  * A mapping, known to the domain that has it by its handle: an index into these.
- * It holds the entry's pin, and references to the frame of its own: a general
- * and, if it is writable, a type one. (The page-table entry holds others.)
+ * It holds the entry's pin, a reference to the domain whose entry it is, and
+ * references to the frame of its own: a general and, if it is writable, a type
+ * one. (The page-table entry holds others.)
+ *
+ * A host mapping is ended only where it was made: so no page-table entry outlives
+ * the handles that explain it, whatever the domain does to its tables.
  */
 struct maptrack {
     grant_ref_t ref; /* free: next free handle */
     domid_t domid;   /* whose entry is mapped */
-    uint16_t flags;  /* GNTMAP_host_map, _device_map: what is left of it; _readonly, _contains_pte; 0: free */
-    mfn_t mfn;
+    uint16_t flags;  /* MAPTRACK_*; 0: free */
+    uint32_t mfn;
+    uint32_t table; /* of a host mapping: the frame of the level-1 table that has it */
 };
+
+/* Kinds of access that are left of it, and those that a CPU is just taking away. */
+#define MAPTRACK_KINDS      (GNTMAP_host_map | GNTMAP_device_map)
+#define MAPTRACK_BUSY_SHIFT 5
+#define MAPTRACK_BUSY       (MAPTRACK_KINDS << MAPTRACK_BUSY_SHIFT)
+/* What it was made with. */
+#define MAPTRACK_KEPT (GNTMAP_readonly | GNTMAP_contains_pte)
+/* The rest of the flags: index of the entry in its table. */
+#define MAPTRACK_INDEX_SHIFT 7
 
 #define MAPTRACK_PER_FRAME (PAGE_SIZE / sizeof(struct maptrack))
 
@@ -104,7 +118,8 @@ void maptrack_free(struct grant_table *gt, uint32_t handle);
 /* The entry of a handle, NULL if it is out of range. */
 struct maptrack *maptrack_get(const struct grant_table *gt, uint32_t handle);
 
-/* Drops a mapping whose page-table entry is gone from all TLBs: its references, its pin, its handle. */
+/* Drops a mapping of which no kind is left, and whose page-table entry is gone from all TLBs: its references,
+ * its pin, its handle. */
 void maptrack_release(struct grant_table *gt, uint32_t handle);
 
 /* Batches of map.c, copy.c, grant_op.c: args as of the hypercall; -ERESTART with what is left in them. */
@@ -114,6 +129,7 @@ long grant_unmap(struct hypercall_args *args);
 long grant_unmap_and_replace(struct hypercall_args *args);
 long grant_copy(struct hypercall_args *args);
 long grant_transfer(struct hypercall_args *args);
+long grant_cache_flush(struct hypercall_args *args);
 
 /* The domain that an operation on grants names, referenced. Not DOMID_SELF: a domain's own grants go by its
  * number. */

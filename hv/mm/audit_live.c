@@ -17,12 +17,12 @@ static void grant_source(struct audit *a, struct domain *d)
     for (uint32_t handle = 0; handle < gt->nr_maptrack * MAPTRACK_PER_FRAME; handle++) {
         const struct maptrack *mt = maptrack_get(gt, handle);
 
-        if (!(mt->flags & (GNTMAP_host_map | GNTMAP_device_map)))
+        if (!(mt->flags & MAPTRACK_KINDS))
             continue;
         if (mt->flags & GNTMAP_readonly)
-            audit_held_general(a, mfn_to_page(mt->mfn));
+            audit_held_general(a, mfn_to_page(_mfn(mt->mfn)));
         else
-            audit_held(a, mfn_to_page(mt->mfn));
+            audit_held(a, mfn_to_page(_mfn(mt->mfn)));
     }
 }
 

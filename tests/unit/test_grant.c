@@ -1,5 +1,5 @@
 /* unit: hv/grant/table.c hv/grant/pin.c hv/grant/maptrack.c hv/grant/map.c hv/grant/copy.c
- * hv/grant/grant_op.c tests/unit/stubs/machine.c */
+ * hv/grant/grant_op.c hv/grant/transfer.c hv/grant/cache.c tests/unit/stubs/machine.c */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +25,7 @@ static struct domain domains[NR_DOMAINS];
 static struct vcpu vcpus[NR_DOMAINS];
 static uint64_t l1_frame, data_frame[NR_DOMAINS];
 static unsigned int flushes;
+static void (*other_cpu)(void); /* runs once, while this one is about to change an entry */
 
 struct domain *domain_find(domid_t id)
 {
@@ -34,6 +35,11 @@ struct domain *domain_find(domid_t id)
         return NULL;
     domains[id].refcount++;
     return &domains[id];
+}
+
+struct domain *domain_by_id(domid_t id)
+{
+    return id < NR_DOMAINS ? &domains[id] : NULL;
 }
 
 void domain_put(struct domain *d)
@@ -65,9 +71,76 @@ void flush_tlb_mask(const cpumask_t *mask)
     flushes++;
 }
 
+/* Frames that change hands. */
+cpumask_t cpu_online_map;
+static uint64_t fake_m2p[FAKE_FRAMES];
+static bool stolen[FAKE_FRAMES];
+static unsigned int flushes_at_steal, freed;
+static int assign_answer; /* of assign_check_locked() */
+
+uint64_t *m2p_entry(mfn_t mfn)
+{
+    return &fake_m2p[mfn_x(mfn)];
+}
+
+bool get_page_owned(struct page_info *page, domid_t owner)
+{
+    return page->owner == owner && get_page_from_mfn(page_to_mfn(page), &domains[owner]);
+}
+
+struct page_info *page_steal(mfn_t mfn, const struct domain *d)
+{
+    struct page_info *page = &frame_table[mfn_x(mfn)];
+
+    if (!mfn_valid(mfn) || page->owner != d->id || page->count_info || stolen[mfn_x(mfn)])
+        return NULL;
+    stolen[mfn_x(mfn)] = true;
+    flushes_at_steal = flushes;
+    return page;
+}
+
+void disown_frame(struct domain *d, struct page_info *page)
+{
+    assert_true(stolen[page - frame_table]);
+    assert_int_equal(page->owner, d->id);
+    assert_true(flushes > flushes_at_steal);
+    page->owner = DOMID_INVALID;
+}
+
+void free_frames(struct page_info *page, unsigned int order)
+{
+    assert_int_equal(page->owner, DOMID_INVALID);
+    stolen[page - frame_table] = false;
+    freed++;
+}
+
+int assign_check_locked(const struct domain *d, uint64_t frames, uint32_t flags)
+{
+    assert_int_not_equal(d->mm.page_lock.owner, 0);
+    return assign_answer;
+}
+
+int assign_frames_locked(struct domain *d, struct page_info *page, unsigned int order, uint32_t flags)
+{
+    assert_int_equal(assign_check_locked(d, 1, flags), 0);
+    page->owner = d->id;
+    stolen[page - frame_table] = false;
+    return 0;
+}
+
+void panic(const char *fmt, ...)
+{
+    abort();
+}
+
 /* Page tables: one level-1 table of the mapping domain, at L1_VA. */
 struct page_info *lock_l1_table(struct vcpu *v, uint64_t va)
 {
+    void (*other)(void) = other_cpu;
+
+    other_cpu = NULL;
+    if (other)
+        other();
     return va >> 21 == L1_VA >> 21 ? &frame_table[l1_frame] : NULL;
 }
 
@@ -108,6 +181,7 @@ static int setup(void **state)
         domains[i].id = i;
         domains[i].refcount = 1;
         vcpus[i].domain = &domains[i];
+        spin_lock_init(&domains[i].mm.page_lock, LOCK_PAGE_ALLOC_DOMAIN);
         assert_int_equal(grant_table_init(&domains[i], 4, 2), 0);
         grant_table_share(&domains[i]);
         data_frame[i] = give_frame(&domains[i]);
@@ -118,7 +192,8 @@ static int setup(void **state)
     l1_frame = give_frame(&domains[0]);
     frame_table[l1_frame].type_info = PGT_L1 | PGT_VALIDATED;
     set_current(&vcpus[0]);
-    flushes = 0;
+    flushes = freed = 0;
+    assign_answer = 0;
     return 0;
 }
 
@@ -199,10 +274,15 @@ static void test_map(void **state)
     assert_int_equal(frame_table[data_frame[1]].count_info & PGC_COUNT_MASK, 4);
     assert_int_equal(frame_table[data_frame[1]].type_info, 2);
 
-    assert_int_equal(unmap(rw, L1_VA), GNTST_okay); /* the other entry maps the same frame */
+    /* The other entry maps the same frame, but is another mapping: a writable one would be left without a
+     * writer. */
+    assert_int_equal(unmap(rw, L1_VA), GNTST_general_error);
+    assert_int_equal(unmap(ro, L1_VA + PAGE_SIZE), GNTST_general_error);
+    assert_int_equal(domains[1].refcount, 3); /* each mapping keeps the domain, too */
+    assert_int_equal(unmap(rw, L1_VA + PAGE_SIZE), GNTST_okay);
     assert_int_equal(entry(1, 9)->flags, GTF_permit_access | GTF_reading);
     assert_int_equal(flushes, 1);
-    assert_int_equal(unmap(ro, L1_VA + PAGE_SIZE), GNTST_okay);
+    assert_int_equal(unmap(ro, L1_VA), GNTST_okay);
     assert_int_equal(entry(1, 9)->flags, GTF_permit_access);
     assert_int_equal(*l1(0) | *l1(1), 0);
     assert_int_equal(unmap(ro, L1_VA), GNTST_bad_handle);
@@ -271,13 +351,52 @@ static void test_device_map(void **state)
     assert_int_equal(m.dev_bus_addr, data_frame[1] << 12);
     u = (struct gnttab_unmap_grant_ref){.dev_bus_addr = 4096, .handle = m.handle};
     assert_int_equal(op(GNTTABOP_unmap_grant_ref, &u, 1), 0);
-    assert_int_equal(u.status, GNTST_general_error);
+    assert_int_equal(u.status, GNTST_bad_dev_addr);
     assert_int_equal(unmap(m.handle, L1_VA), GNTST_okay);
     assert_int_equal(entry(1, 9)->flags,
                      GTF_permit_access | GTF_reading | GTF_writing); /* devices still may */
     u.dev_bus_addr = m.dev_bus_addr;
     assert_int_equal(op(GNTTABOP_unmap_grant_ref, &u, 1), 0);
     assert_int_equal(u.status, GNTST_okay);
+    assert_int_equal(entry(1, 9)->flags, GTF_permit_access);
+}
+
+static struct gnttab_map_grant_ref both;
+
+static void unmap_device_part(void)
+{
+    struct gnttab_unmap_grant_ref u = {.dev_bus_addr = both.dev_bus_addr, .handle = both.handle};
+
+    assert_int_equal(op(GNTTABOP_unmap_grant_ref, &u, 1), 0);
+    assert_int_equal(u.status, GNTST_okay);
+    /* The other CPU is not done: nothing is dropped. */
+    assert_int_equal(entry(1, 9)->flags, GTF_permit_access | GTF_reading | GTF_writing);
+}
+
+/* Two CPUs take the two kinds of one mapping away at once: the handle ends once, and with the later of them.
+ */
+static void test_two_unmaps(void **state)
+{
+    grant_handle_t h;
+
+    both = (struct gnttab_map_grant_ref){
+        .host_addr = L1_VA, .flags = GNTMAP_host_map | GNTMAP_device_map, .ref = 9, .dom = 1};
+    grant_to(1, 9, 0, 0);
+    assert_int_equal(op(GNTTABOP_map_grant_ref, &both, 1), 0);
+    other_cpu = unmap_device_part;
+    assert_int_equal(unmap(both.handle, 1ul << 40),
+                     GNTST_general_error); /* not there: it keeps its host part */
+    assert_int_equal(entry(1, 9)->flags, GTF_permit_access | GTF_reading | GTF_writing);
+    assert_int_equal(map(1, 9, GNTMAP_device_map, 0, &h), GNTST_okay);
+    assert_int_not_equal(h, both.handle);
+    assert_int_equal(unmap(both.handle, L1_VA), GNTST_okay);
+    assert_int_equal(unmap(both.handle, L1_VA), GNTST_bad_handle);
+    assert_int_equal(grant_release_mappings(&domains[0]), 0);
+    domains[0].grant->release_next = 0;
+
+    assert_int_equal(op(GNTTABOP_map_grant_ref, &both, 1), 0);
+    other_cpu = unmap_device_part;
+    assert_int_equal(unmap(both.handle, L1_VA), GNTST_okay);
     assert_int_equal(entry(1, 9)->flags, GTF_permit_access);
 }
 
@@ -335,6 +454,26 @@ static void test_replace(void **state)
     assert_int_equal(r.status, GNTST_bad_handle);
 }
 
+/* An entry of another mapping does not move: its handle would not find it, and could be ended without it. */
+static void test_replace_by_foreign(void **state)
+{
+    struct gnttab_unmap_and_replace r = {.host_addr = L1_VA, .new_addr = L1_VA + PAGE_SIZE};
+    grant_handle_t h;
+
+    grant_to(1, 9, 0, 0);
+    assert_int_equal(map(1, 9, GNTMAP_host_map, L1_VA, &r.handle), GNTST_okay);
+    assert_int_equal(map(1, 9, GNTMAP_host_map, L1_VA + PAGE_SIZE, &h), GNTST_okay);
+    assert_int_equal(op(GNTTABOP_unmap_and_replace, &r, 1), 0);
+    assert_int_equal(r.status, GNTST_general_error);
+    assert_int_equal(unmap(r.handle, L1_VA), GNTST_okay);
+    assert_int_equal(unmap(h, L1_VA + PAGE_SIZE), GNTST_okay);
+    r.new_addr = L1_VA + 2 * PAGE_SIZE; /* nothing: then nothing comes in its place */
+    assert_int_equal(map(1, 9, GNTMAP_host_map, L1_VA, &r.handle), GNTST_okay);
+    assert_int_equal(op(GNTTABOP_unmap_and_replace, &r, 1), 0);
+    assert_int_equal(r.status, GNTST_okay);
+    assert_int_equal(*l1(0), 0);
+}
+
 static int16_t copy(struct gnttab_copy c)
 {
     assert_int_equal(op(GNTTABOP_copy, &c, 1), 0);
@@ -369,6 +508,114 @@ static void test_copy(void **state)
     assert_int_equal(copy(c), GNTST_general_error);
     c.source.domid = 55;
     assert_int_equal(copy(c), GNTST_bad_domain);
+}
+
+static void accept_at(unsigned int dom, grant_ref_t ref, domid_t from, uint16_t flags)
+{
+    *entry(dom, ref) = (grant_entry_v1_t){GTF_accept_transfer | flags, from, 0x77};
+}
+
+static int16_t transfer(uint64_t mfn, domid_t to, grant_ref_t ref)
+{
+    struct gnttab_transfer t = {.mfn = mfn, .domid = to, .ref = ref};
+
+    assert_int_equal(op(GNTTABOP_transfer, &t, 1), 0);
+    return t.status;
+}
+
+static void test_transfer(void **state)
+{
+    uint64_t mfn = give_frame(&domains[0]);
+
+    accept_at(1, 9, 0, 0);
+    assert_int_equal(transfer(mfn, 1, 9), GNTST_okay);
+    assert_int_equal(frame_table[mfn].owner, 1);
+    assert_int_equal(entry(1, 9)->flags,
+                     GTF_accept_transfer | GTF_transfer_committed | GTF_transfer_completed);
+    assert_int_equal(entry(1, 9)->frame, mfn);
+    assert_int_equal(fake_m2p[mfn], 0x77);
+    assert_int_equal(transfer(mfn, 1, 9), GNTST_bad_page); /* it is not ours any more */
+    assert_int_equal(freed, 0);
+
+    mfn = give_frame(&domains[0]);
+    frame_table[mfn].count_info = 1; /* in use */
+    assert_int_equal(transfer(mfn, 1, 9), GNTST_bad_page);
+    assert_int_equal(transfer(FAKE_FRAMES, 1, 9), GNTST_bad_page);
+    frame_table[mfn].count_info = 0;
+    assert_int_equal(transfer(mfn, 1, 9), GNTST_general_error); /* the entry is used up: the frame is lost */
+    assert_int_equal(frame_table[mfn].owner, DOMID_INVALID);
+    assert_int_equal(freed, 1);
+    assert_int_equal(transfer(give_frame(&domains[0]), 1, 512), GNTST_general_error);
+    assert_int_equal(transfer(give_frame(&domains[0]), 7, 9), GNTST_bad_domain);
+    assert_int_equal(transfer(give_frame(&domains[0]), DOMID_SELF, 9), GNTST_bad_domain);
+    accept_at(1, 9, 2, 0);
+    assert_int_equal(transfer(give_frame(&domains[0]), 1, 9), GNTST_general_error);
+    accept_at(1, 9, 0, GTF_transfer_committed);
+    assert_int_equal(transfer(give_frame(&domains[0]), 1, 9), GNTST_general_error);
+    assert_int_equal(freed, 6);
+    /* A receiver that may not have the frame sees no promise of it. */
+    accept_at(1, 9, 0, 0);
+    assign_answer = -E2BIG;
+    assert_int_equal(transfer(give_frame(&domains[0]), 1, 9), GNTST_general_error);
+    assert_int_equal(entry(1, 9)->flags, GTF_accept_transfer);
+    assert_int_equal(freed, 7);
+}
+
+/* One flush for many; what was taken is given or freed even if the guest's list cannot be read on. */
+static void test_transfer_batch(void **state)
+{
+    struct gnttab_transfer t[20];
+    struct hypercall_args args = {{GNTTABOP_transfer, (uint64_t)t, 20}};
+
+    for (unsigned int i = 0; i < 20; i++) {
+        accept_at(1, 8 + i, 0, 0);
+        t[i] = (struct gnttab_transfer){.mfn = give_frame(&domains[0]), .domid = 1, .ref = 8 + i};
+    }
+    t[5].mfn = t[4].mfn;
+    preempt_now = true;
+    assert_int_equal(hc_grant_table_op(&args), -ERESTART);
+    assert_int_equal(flushes, 1);
+    assert_int_equal(args.a[2], 4);
+    assert_int_equal(hc_grant_table_op(&args), 0);
+    assert_int_equal(flushes, 2);
+    preempt_now = false;
+    for (unsigned int i = 0; i < 20; i++) {
+        assert_int_equal(t[i].status, i == 5 ? GNTST_bad_page : GNTST_okay);
+        assert_int_equal(frame_table[t[i].mfn].owner, 1);
+    }
+    bad_guest_pointer = true;
+    assert_int_equal(op(GNTTABOP_transfer, t, 1), -EFAULT);
+    assert_int_equal(freed, 0);
+}
+
+static long cache_flush(uint64_t address, uint16_t offset, uint16_t length, uint32_t kind)
+{
+    struct gnttab_cache_flush f = {.a.dev_bus_addr = address, .offset = offset, .length = length, .op = kind};
+
+    return op(GNTTABOP_cache_flush, &f, 1);
+}
+
+static void test_cache_flush(void **state)
+{
+    uint64_t own = data_frame[0] << 12, theirs = data_frame[1] << 12;
+    struct gnttab_cache_flush f = {.a.dev_bus_addr = theirs, .length = 64, .op = GNTTAB_CACHE_CLEAN};
+    struct hypercall_args args = {{GNTTABOP_cache_flush, (uint64_t)&f, 1}};
+    grant_handle_t h;
+
+    assert_int_equal(cache_flush(own, 10, 4086, GNTTAB_CACHE_CLEAN), 0);
+    assert_int_equal(cache_flush(own, 10, 4087, GNTTAB_CACHE_CLEAN), -EINVAL);
+    assert_int_equal(cache_flush(own, 0, 64, GNTTAB_CACHE_INVAL), -EOPNOTSUPP);
+    assert_int_equal(cache_flush(own, 0, 64, GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL), 0);
+    assert_int_equal(cache_flush(own, 0, 64, 4), -EINVAL);
+    assert_int_equal(cache_flush(own, 0, 64, 0), 0);
+    assert_int_equal(cache_flush((uint64_t)FAKE_FRAMES << 12, 0, 64, GNTTAB_CACHE_CLEAN), -EINVAL);
+    assert_int_equal(cache_flush(theirs, 0, 64, GNTTAB_CACHE_CLEAN), -EINVAL);
+    grant_to(1, 9, 0, 0);
+    assert_int_equal(map(1, 9, GNTMAP_device_map, 0, &h), GNTST_okay);
+    assert_int_equal(cache_flush(theirs, 0, 64, GNTTAB_CACHE_CLEAN), 0);
+    /* A search from the middle, as a continued one is, misses what lies before. */
+    args.a[0] |= 100ul << 32;
+    assert_int_equal(hc_grant_table_op(&args), -EINVAL);
 }
 
 static void use_v2(unsigned int dom)
@@ -664,11 +911,26 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_map),        TEST(test_map_refusals), TEST(test_handles_run_out),
-        TEST(test_device_map), TEST(test_batches),      TEST(test_replace),
-        TEST(test_copy),       TEST(test_v2),           TEST(test_v2_parts),
-        TEST(test_transitive), TEST(test_table),        TEST(test_swap),
-        TEST(test_random),     TEST(test_acquire),      TEST(test_version_limit),
+        TEST(test_map),
+        TEST(test_map_refusals),
+        TEST(test_handles_run_out),
+        TEST(test_device_map),
+        TEST(test_batches),
+        TEST(test_replace),
+        TEST(test_copy),
+        TEST(test_v2),
+        TEST(test_v2_parts),
+        TEST(test_transitive),
+        TEST(test_table),
+        TEST(test_swap),
+        TEST(test_two_unmaps),
+        TEST(test_transfer),
+        TEST(test_transfer_batch),
+        TEST(test_cache_flush),
+        TEST(test_replace_by_foreign),
+        TEST(test_random),
+        TEST(test_acquire),
+        TEST(test_version_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
