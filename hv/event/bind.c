@@ -67,42 +67,118 @@ static int add_bucket(struct domain *d)
         spin_lock_init(&bucket[i].lock, LOCK_EVTCHN_PORT);
     }
     e->buckets[first / EVTCHN_BUCKET] = bucket;
+    /* Port 0 is never given out: 0 means "not bound". */
+    e->nr_free[first / EVTCHN_BUCKET] = (uint8_t)(MIN(EVTCHN_BUCKET, e->max_port + 1 - first) - !first);
     /* Readers without the lock see the bucket before the number that covers it. */
     store_release(&e->nr_ports, first + EVTCHN_BUCKET);
     return 0;
 }
 
 /*
- * LOCK_EVTCHN. The lowest free port that is not busy: the channel, still free
+ * Closed ports. Each bucket counts those that may be given out, so that the
+ * lowest is found at once among 131,072. A port that is closed while it is still
+ * on a queue of the guest is parked: it does not count until it is seen off the
+ * queue. Each allocation looks at a few parked ones, whose number is the
+ * guest's to choose.
+ */
+#define PARKED_LOOKS 16
+/* Ports that are on a queue though they were not when they were closed: only a guest that scribbles has any.
+ */
+#define MAX_SCRIBBLED 64
+
+static struct evtchn *own_channel(const struct evtchn_domain *e, uint32_t port)
+{
+    return &e->buckets[port / EVTCHN_BUCKET][port % EVTCHN_BUCKET];
+}
+
+/* LOCK_EVTCHN. */
+static void park_port(struct evtchn_domain *e, struct evtchn *chn)
+{
+    chn->parked = true;
+    chn->next_parked = 0;
+    if (e->parked_tail)
+        own_channel(e, e->parked_tail)->next_parked = chn->port;
+    else
+        e->parked_head = chn->port;
+    e->parked_tail = chn->port;
+}
+
+/* LOCK_EVTCHN. */
+static void count_free(struct evtchn_domain *e, uint32_t port)
+{
+    e->nr_free[port / EVTCHN_BUCKET]++;
+    e->first_bucket = MIN(e->first_bucket, (uint32_t)(port / EVTCHN_BUCKET));
+}
+
+/* LOCK_EVTCHN. */
+static void unpark_some(struct domain *d)
+{
+    struct evtchn_domain *e = &d->events;
+
+    for (unsigned int i = 0; i < PARKED_LOOKS && e->parked_head; i++) {
+        struct evtchn *chn = own_channel(e, e->parked_head);
+
+        e->parked_head = chn->next_parked;
+        if (!e->parked_head)
+            e->parked_tail = 0;
+        chn->parked = false;
+        if (e->ops->is_busy(d, chn->port))
+            park_port(e, chn);
+        else
+            count_free(e, chn->port);
+    }
+}
+
+/* LOCK_EVTCHN. The lowest port of a bucket that may be given out; NULL if there is none after all. */
+static struct evtchn *search_bucket(struct domain *d, uint32_t b, unsigned int *scribbled)
+{
+    struct evtchn_domain *e = &d->events;
+
+    for (uint32_t i = 0; i < EVTCHN_BUCKET && e->nr_free[b] && *scribbled < MAX_SCRIBBLED; i++) {
+        struct evtchn *chn = &e->buckets[b][i];
+
+        if (!chn->port || chn->port > e->max_port || chn->state != CHANNEL_FREE || chn->parked)
+            continue;
+        if (!e->ops->is_busy(d, chn->port))
+            return chn;
+        e->nr_free[b]--;
+        park_port(e, chn);
+        ++*scribbled;
+    }
+    return NULL;
+}
+
+/*
+ * LOCK_EVTCHN. The lowest port that may be given out: the channel, still free
  * but for the caller's use; or NULL and *error.
  */
 static struct evtchn *alloc_port(struct domain *d, int *error)
 {
     struct evtchn_domain *e = &d->events;
-    uint32_t lowest = 0;
+    unsigned int scribbled = 0;
 
     *error = -EINVAL;
     if (d->dying != DOMAIN_ALIVE)
         return NULL;
-    *error = -ENOSPC;
-    for (uint32_t port = e->first_free; port <= e->max_port && port < e->ops->nr_ports; port++) {
+    unpark_some(d);
+    for (uint32_t b = e->first_bucket; scribbled < MAX_SCRIBBLED && b * EVTCHN_BUCKET < e->ops->nr_ports;
+         b++) {
         struct evtchn *chn;
 
-        if (port >= e->nr_ports) {
+        if (b * EVTCHN_BUCKET >= e->nr_ports) {
             *error = add_bucket(d);
             if (*error)
-                break;
+                return NULL;
         }
-        chn = port_channel(d, port);
-        if (chn->state != CHANNEL_FREE)
+        if (!e->nr_free[b])
             continue;
-        if (!lowest)
-            lowest = port;
-        if (e->ops->is_busy(d, port))
-            continue;
-        e->first_free = lowest == port ? port + 1 : lowest;
-        return chn;
+        chn = search_bucket(d, b, &scribbled);
+        if (chn) {
+            e->first_bucket = b;
+            return chn;
+        }
     }
+    *error = -ENOSPC;
     return NULL;
 }
 
@@ -113,6 +189,7 @@ static void open_channel(struct domain *d, struct evtchn *chn, enum channel_stat
     chn->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
     chn->fifo_unmapped = false;
     d->events.nr_open++;
+    d->events.nr_free[chn->port / EVTCHN_BUCKET]--;
     chn->state = state;
 }
 
@@ -123,8 +200,10 @@ static void free_channel(struct domain *d, struct evtchn *chn)
     chn->state = CHANNEL_FREE;
     chn->fifo_unmapped = false;
     d->events.nr_open--;
-    if (chn->port < d->events.first_free)
-        d->events.first_free = chn->port;
+    if (d->events.ops->is_busy(d, chn->port))
+        park_port(&d->events, chn);
+    else
+        count_free(&d->events, chn->port);
 }
 
 int evtchn_alloc_unbound(struct evtchn_alloc_unbound *a)
@@ -161,10 +240,10 @@ static int connect(struct domain *d, struct domain *rd, uint32_t rport, uint32_t
     if (!chn)
         return rc;
     if (!port_valid(rd, rport))
-        goto free;
+        return -EINVAL;
     peer = port_channel(rd, rport);
     if (peer->state != CHANNEL_UNBOUND || peer->unbound.remote != d->id)
-        goto free;
+        return -EINVAL;
 
     spin_lock_pair(&chn->lock, &peer->lock);
     open_channel(d, chn, CHANNEL_INTERDOMAIN);
@@ -178,11 +257,6 @@ static int connect(struct domain *d, struct domain *rd, uint32_t rport, uint32_t
     spin_unlock_pair(&chn->lock, &peer->lock);
     *lport = chn->port;
     return 0;
-
-free:
-    if (chn->port < d->events.first_free)
-        d->events.first_free = chn->port;
-    return -EINVAL;
 }
 
 int evtchn_bind_interdomain(struct evtchn_bind_interdomain *b)
@@ -467,24 +541,29 @@ int evtchn_close(struct domain *d, uint32_t port)
     return rc;
 }
 
-/* Closes every port from next_close on; 0 or -ERESTART. */
-static int close_all(struct domain *d)
+/* Closes every port from *next on; 0 or -ERESTART. */
+static int close_all(struct domain *d, uint32_t *next)
 {
-    struct evtchn_domain *e = &d->events;
-
-    while (e->next_close < READ_ONCE(e->nr_ports)) {
-        (void)evtchn_close(d, e->next_close++);
-        if (e->next_close % EVTCHN_BUCKET == 0 && hypercall_preempt_check())
+    while (*next < READ_ONCE(d->events.nr_ports)) {
+        (void)evtchn_close(d, (*next)++);
+        if (*next % EVTCHN_BUCKET == 0 && hypercall_preempt_check())
             return -ERESTART;
     }
-    e->next_close = 0;
+    *next = 0;
     return 0;
 }
 
+/*
+ * A channel that was missed would be left to peers with a pointer to a domain
+ * that is gone. So the walk has its own place, which a reset by another CPU does
+ * not move; and it begins after whoever had not yet seen that the domain dies.
+ */
 int evtchn_destroy(struct domain *d)
 {
-    int rc = close_all(d);
+    int rc;
 
+    unlock_events(d, lock_events(d));
+    rc = close_all(d, &d->events.next_destroy);
     if (rc)
         return rc;
     clear_global_virq_owner(d);
@@ -495,7 +574,7 @@ int evtchn_destroy(struct domain *d)
 int evtchn_reset(struct domain *d, bool reset_abi)
 {
     unsigned long irq;
-    int rc = close_all(d);
+    int rc = close_all(d, &d->events.next_reset);
 
     if (rc || !reset_abi)
         return rc;
@@ -520,10 +599,8 @@ int evtchn_init(struct domain *d, uint32_t max_port)
     if (!e->max_port)
         return -EINVAL;
     e->buckets = xzalloc_array(struct evtchn *, e->max_port / EVTCHN_BUCKET + 1);
-    if (!e->buckets || add_bucket(d))
-        return -ENOMEM;
-    e->first_free = 1; /* port 0 is never given out: 0 means "not bound" */
-    return 0;
+    e->nr_free = xzalloc_array(uint8_t, e->max_port / EVTCHN_BUCKET + 1);
+    return e->buckets && e->nr_free ? add_bucket(d) : -ENOMEM;
 }
 
 void evtchn_free(struct domain *d)
@@ -534,6 +611,8 @@ void evtchn_free(struct domain *d)
     for (uint32_t port = 0; port < e->nr_ports; port += EVTCHN_BUCKET)
         xfree(e->buckets[port / EVTCHN_BUCKET]);
     xfree(e->buckets);
+    xfree(e->nr_free);
     e->buckets = NULL;
+    e->nr_free = NULL;
     e->nr_ports = 0;
 }

@@ -48,8 +48,10 @@ struct evtchn {
         } remote;
         uint32_t pirq;
         uint32_t virq;
+        uint32_t next_parked; /* closed: see alloc_port() */
     };
     uint32_t fifo_queue; /* queue it was last linked on: vCPU id << 8 | priority; the queue's lock */
+    bool parked;         /* closed, and not among its bucket's nr_free; LOCK_EVTCHN */
     bool fifo_unmapped;  /* became pending while its event word had no page; the channel's lock */
 };
 

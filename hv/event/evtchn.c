@@ -135,6 +135,12 @@ int set_global_virq_owner(uint32_t virq, struct domain *d)
     if (!domain_get(d))
         return -ESRCH;
     irq = spin_lock_irqsave(&global_virq_lock);
+    /* One that dies gives its VIRQs up once, by clear_global_virq_owner(), after it is marked so. */
+    if (d->dying != DOMAIN_ALIVE) {
+        spin_unlock_irqrestore(&global_virq_lock, irq);
+        domain_put(d);
+        return -EINVAL;
+    }
     old = global_virq_owner[virq];
     global_virq_owner[virq] = d == dom0 ? NULL : d;
     spin_unlock_irqrestore(&global_virq_lock, irq);

@@ -258,19 +258,42 @@ static struct page_info *get_shared_page(struct domain *d, uint64_t mfn)
     return page;
 }
 
-/* LOCK_EVTCHN. The first control block of a domain switches it to the FIFO ABI. */
+/* LOCK_EVTCHN, by which the binding stays: keeps senders to the channel away, who hold its lock or its
+ * peer's. */
+static void lock_senders(struct evtchn *chn, bool lock)
+{
+    struct evtchn *peer =
+        chn->state == CHANNEL_INTERDOMAIN ? port_channel(chn->remote.domain, chn->remote.port) : chn;
+
+    if (lock)
+        spin_lock_pair(&chn->lock, &peer->lock);
+    else
+        spin_unlock_pair(&chn->lock, &peer->lock);
+}
+
+/*
+ * LOCK_EVTCHN. The first control block of a domain switches it to the FIFO ABI.
+ * What became pending by the 2-level ABI is looked for after the switch, once
+ * with all senders kept away: one that began before has set its bit by then,
+ * one that comes later finds the event without a word.
+ */
 static void switch_to_fifo(struct domain *d)
 {
-    for (uint32_t port = 1; port < d->events.nr_ports; port++) {
-        struct evtchn *chn = port_channel(d, port);
+    uint32_t ports = MIN(d->events.nr_ports, (uint32_t)EVTCHN_2L_NR_CHANNELS);
 
-        spin_lock(&chn->lock);
-        chn->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
-        chn->fifo_queue = EVTCHN_FIFO_PRIORITY_DEFAULT;
-        chn->fifo_unmapped = chn->state != CHANNEL_FREE && evtchn_2l_ops.is_pending(d, port);
-        spin_unlock(&chn->lock);
+    for (uint32_t port = 1; port < ports; port++) {
+        port_channel(d, port)->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+        port_channel(d, port)->fifo_queue = EVTCHN_FIFO_PRIORITY_DEFAULT;
     }
     store_release(&d->events.ops, &evtchn_fifo_ops);
+    for (uint32_t port = 1; port < ports; port++) {
+        struct evtchn *chn = port_channel(d, port);
+
+        lock_senders(chn, true);
+        if (chn->state != CHANNEL_FREE && evtchn_2l_ops.is_pending(d, port))
+            chn->fifo_unmapped = true;
+        lock_senders(chn, false);
+    }
 }
 
 static struct evtchn_fifo_vcpu *alloc_fifo_vcpu(void)

@@ -17,8 +17,10 @@ struct evtchn_domain {
     uint32_t nr_ports;                 /* ports that have a struct evtchn */
     uint32_t max_port;                 /* highest allowed port number */
     uint32_t nr_open;                  /* channels that are not free */
-    uint32_t first_free;               /* no port below it (but 0) is free */
-    uint32_t next_close;               /* how far a preempted evtchn_destroy() or reset got */
+    uint8_t *nr_free;                  /* of each bucket: ports that may be given out */
+    uint32_t first_bucket;             /* none below it has any */
+    uint32_t parked_head, parked_tail; /* closed ports that may not be given out yet; 0: none */
+    uint32_t next_reset, next_destroy; /* how far a preempted evtchn_reset(), evtchn_destroy() got */
     uint32_t nr_pollers;               /* vCPUs in SCHEDOP_poll; atomic, counted by sched/ */
     const struct evtchn_port_ops *ops; /* 2-level or FIFO */
     struct evtchn_fifo_domain *fifo;   /* once made, kept until evtchn_free() */

@@ -290,6 +290,10 @@ static void test_virq_owner(void **state)
     assert_int_equal(set_global_virq_owner(VIRQ_DOM_EXC, &domains[1]), 0);
     send_global_virq(VIRQ_DOM_EXC);
     assert_true(pending(1, exc.port));
+    /* One that dies has given its VIRQs up and would keep this one, and so itself, for ever. */
+    domains[2].dying = DOMAIN_DYING;
+    assert_int_equal(set_global_virq_owner(VIRQ_DOM_EXC, &domains[2]), -EINVAL);
+    assert_int_equal(domains[2].refcount, 1);
 }
 
 static void test_ipi_and_pirq(void **state)
@@ -603,6 +607,140 @@ static void test_fifo_move(void **state)
     assert_true(delivered[a]);
 }
 
+/* What must hold between any two operations. */
+static void check_invariants(void)
+{
+    for (unsigned int i = 0; i < NR_DOMAINS; i++) {
+        struct domain *d = &domains[i];
+        unsigned int open = 0, parked = 0;
+        uint8_t free[EVTCHN_FIFO_NR_CHANNELS / EVTCHN_BUCKET] = {0};
+
+        assert_int_equal(d->refcount, 1);
+        assert_int_equal(d->events.lock.owner, 0);
+        for (uint32_t port = 0; port < d->events.nr_ports; port++) {
+            const struct evtchn *chn = port_channel(d, port);
+
+            assert_int_equal(chn->port, port);
+            assert_int_equal(chn->lock.owner, 0);
+            if (chn->state == CHANNEL_FREE) {
+                parked += chn->parked;
+                if (port && !chn->parked) {
+                    free[port / EVTCHN_BUCKET]++;
+                    assert_true(port / EVTCHN_BUCKET >= d->events.first_bucket);
+                }
+                continue;
+            }
+            assert_false(chn->parked);
+            assert_int_not_equal(port, 0);
+            open++;
+            if (chn->state == CHANNEL_INTERDOMAIN) {
+                const struct evtchn *peer = port_channel(chn->remote.domain, chn->remote.port);
+
+                assert_int_equal(peer->state, CHANNEL_INTERDOMAIN);
+                assert_ptr_equal(peer->remote.domain, d);
+                assert_int_equal(peer->remote.port, port);
+            }
+        }
+        assert_int_equal(open, d->events.nr_open);
+        for (uint32_t b = 0; b < d->events.nr_ports / EVTCHN_BUCKET; b++)
+            assert_int_equal(free[b], d->events.nr_free[b]);
+        for (uint32_t port = d->events.parked_head; port; port = port_channel(d, port)->next_parked)
+            parked--;
+        assert_int_equal(parked, 0);
+        for (unsigned int j = 0; j < NR_VCPUS; j++)
+            for (unsigned int virq = 0; virq < NR_VIRQS; virq++) {
+                uint32_t port = vcpus[i][j].events.virq_to_port[virq];
+
+                if (port) {
+                    assert_int_equal(port_channel(d, port)->state, CHANNEL_VIRQ);
+                    assert_int_equal(port_channel(d, port)->virq, virq);
+                }
+            }
+    }
+}
+
+/* Closed ports that are still on a queue are not given out, however many, and are again later. */
+static void test_fifo_parked(void **state)
+{
+    enum { N = 200 };
+    struct fifo_guest g;
+    bool delivered[1024] = {false};
+    uint32_t ports[N], last;
+
+    fifo_guest_start(&g, 1);
+    for (unsigned int i = 0; i < N; i++) {
+        ports[i] = alloc_unbound(1, 0);
+        (void)bind_interdomain(0, 1, ports[i]);
+        assert_int_equal(send(0, port_channel(&domains[1], ports[i])->remote.port), 0);
+    }
+    set_current(&vcpus[1][0]);
+    for (unsigned int i = 0; i < N; i++)
+        assert_int_equal(op(EVTCHNOP_close, &(struct evtchn_close){ports[i]}), 0);
+    check_invariants();
+    last = ports[N - 1];
+    assert_int_equal(alloc_unbound(1, 0), last + 1);
+    assert_true(fifo_consume(&g, 0, delivered));
+    for (unsigned int i = 0; i < N; i++)
+        assert_true(alloc_unbound(1, 0) != last + 1); /* a few of them are looked at each time */
+    check_invariants();
+    assert_int_equal(domains[1].events.nr_open, N + 1);
+    assert_int_equal(domains[1].events.parked_head, 0);
+
+    /* Words that the guest scribbles over: it gets no port for a while, and nobody searches for long. */
+    for (unsigned int i = 0; i < N; i++)
+        assert_int_equal(op(EVTCHNOP_close, &(struct evtchn_close){ports[i]}), 0);
+    for (unsigned int i = 0; i < 1024; i++)
+        *guest_word(&g, i) |= 1u << EVTCHN_FIFO_LINKED;
+    assert_int_equal(op(EVTCHNOP_alloc_unbound, &(struct evtchn_alloc_unbound){.dom = DOMID_SELF}), -ENOSPC);
+    check_invariants();
+    memset(g.array[0], 0, PAGE_SIZE);
+    assert_true(alloc_unbound(1, 0) <= last);
+    check_invariants();
+}
+
+static struct {
+    uint32_t port;
+    volatile unsigned int round;
+} racing_sender;
+
+static void *send_once_a_round(void *unused)
+{
+    for (unsigned int round = 1; round <= 2000; round++) {
+        while (racing_sender.round < round)
+            ;
+        assert_int_equal(evtchn_send(&domains[0], racing_sender.port), 0);
+    }
+    return NULL;
+}
+
+/* An event that comes while the domain changes to the FIFO ABI is not lost between the two. */
+static void test_fifo_switch(void **state)
+{
+    struct evtchn_reset r = {.dom = DOMID_SELF};
+    pthread_t sender;
+
+    racing_sender.round = 0;
+    assert_int_equal(pthread_create(&sender, NULL, send_once_a_round, NULL), 0);
+    for (unsigned int round = 1; round <= 2000; round++) {
+        struct fifo_guest g = {.dom = 1};
+        uint32_t port = alloc_unbound(1, 0);
+
+        memset(&shared_infos[1], 0, sizeof(shared_infos[1]));
+        racing_sender.port = bind_interdomain(0, 1, port);
+        racing_sender.round = round;
+        assert_int_equal(init_control(&g, 0, 0), 0);
+        assert_int_equal(expand(&g), 0);
+        for (unsigned int i = 0; !pending(1, port) && i < 10000000; i++)
+            ;
+        assert_true(pending(1, port));
+        set_current(&vcpus[1][0]);
+        assert_int_equal(op(EVTCHNOP_reset, &r), 0);
+        set_current(&vcpus[0][0]);
+        assert_int_equal(op(EVTCHNOP_reset, &r), 0);
+    }
+    assert_int_equal(pthread_join(sender, NULL), 0);
+}
+
 static void test_reset(void **state)
 {
     struct fifo_guest g;
@@ -621,48 +759,6 @@ static void test_reset(void **state)
     fifo_guest_start(&g, 1); /* and again */
     r.dom = 0;
     assert_int_equal(op(EVTCHNOP_reset, &r), -EPERM);
-}
-
-/* What must hold between any two operations. */
-static void check_invariants(void)
-{
-    for (unsigned int i = 0; i < NR_DOMAINS; i++) {
-        struct domain *d = &domains[i];
-        unsigned int open = 0;
-
-        assert_int_equal(d->refcount, 1);
-        assert_int_equal(d->events.lock.owner, 0);
-        for (uint32_t port = 0; port < d->events.nr_ports; port++) {
-            const struct evtchn *chn = port_channel(d, port);
-
-            assert_int_equal(chn->port, port);
-            assert_int_equal(chn->lock.owner, 0);
-            if (chn->state == CHANNEL_FREE) {
-                if (port)
-                    assert_true(port >= d->events.first_free);
-                continue;
-            }
-            assert_int_not_equal(port, 0);
-            open++;
-            if (chn->state == CHANNEL_INTERDOMAIN) {
-                const struct evtchn *peer = port_channel(chn->remote.domain, chn->remote.port);
-
-                assert_int_equal(peer->state, CHANNEL_INTERDOMAIN);
-                assert_ptr_equal(peer->remote.domain, d);
-                assert_int_equal(peer->remote.port, port);
-            }
-        }
-        assert_int_equal(open, d->events.nr_open);
-        for (unsigned int j = 0; j < NR_VCPUS; j++)
-            for (unsigned int virq = 0; virq < NR_VIRQS; virq++) {
-                uint32_t port = vcpus[i][j].events.virq_to_port[virq];
-
-                if (port) {
-                    assert_int_equal(port_channel(d, port)->state, CHANNEL_VIRQ);
-                    assert_int_equal(port_channel(d, port)->virq, virq);
-                }
-            }
-    }
 }
 
 static unsigned int rnd(unsigned int n)
@@ -844,6 +940,8 @@ int main(void)
         TEST(test_fifo_array_limit),
         TEST(test_fifo_order),
         TEST(test_fifo_move),
+        TEST(test_fifo_parked),
+        TEST(test_fifo_switch),
         TEST(test_reset),
         TEST(test_random_2l),
         TEST(test_random_fifo),
