@@ -280,12 +280,15 @@ static void do_events(void)
 
 static void do_grants(void)
 {
+    unsigned int op = pick(14);
+
     fill_words();
-    /* A huge count only where the first element already faults. */
-    if (pick(8))
-        HC3(__HYPERVISOR_grant_table_op, pick(14), some_pointer(), pick(3));
+    /* A huge count only where the first element already faults; and no page is given away, as the arena
+     * stays. */
+    if (pick(8) && op != GNTTABOP_transfer)
+        HC3(__HYPERVISOR_grant_table_op, op, some_pointer(), pick(3));
     else
-        HC3(__HYPERVISOR_grant_table_op, pick(14), 0xffff820000000000, next());
+        HC3(__HYPERVISOR_grant_table_op, op, 0xffff820000000000, next());
 }
 
 static void do_memory(void)

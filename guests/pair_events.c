@@ -102,6 +102,36 @@ static long far_fill_ports(long a, long b, long c)
     return n | ret << 32;
 }
 
+static uint64_t *fifo_control, *fifo_words;
+
+/* Changes to the FIFO ABI, in which all its ports have words in one page. */
+static long far_fifo(long a, long b, long c)
+{
+    struct evtchn_init_control i = {.vcpu = 0};
+    struct evtchn_expand_array e;
+    long ret;
+
+    (void)a, (void)b, (void)c;
+    if (!fifo_control) {
+        fifo_control = page_alloc();
+        fifo_words = page_alloc();
+    }
+    memset(fifo_control, 0, PAGE_SIZE);
+    memset(fifo_words, 0, PAGE_SIZE);
+    memset(shared_info->evtchn_pending, 0, sizeof(shared_info->evtchn_pending));
+    i.control_gfn = virt_to_mfn(fifo_control);
+    e.array_gfn = virt_to_mfn(fifo_words);
+    domu_self->data[0]++;
+    ret = event_op(EVTCHNOP_init_control, &i);
+    return ret ? ret : event_op(EVTCHNOP_expand_array, &e);
+}
+
+static long far_fifo_pending(long port, long b, long c)
+{
+    (void)b, (void)c;
+    return ((volatile uint32_t *)fifo_words)[port] >> EVTCHN_FIFO_PENDING & 1;
+}
+
 /* In dom0. */
 
 static void result_status(const char *name, domid_t dom, unsigned int port)
@@ -219,6 +249,31 @@ static void test_limits(void)
     result("we reset an absent domain", "%e", far_reset(99, 0, 0));
 }
 
+/* An event that comes in the middle of that is not lost between the two ABIs. */
+static void test_fifo_switch(void)
+{
+    unsigned int lost = 0, failed = 0;
+
+    for (unsigned int round = 0; round < 150; round++) {
+        unsigned int near, far;
+        uint64_t seen = other.link->data[0];
+
+        must("reset", (int)domu_call(&other, far_reset, DOMID_SELF, 0, 0));
+        connect(&near, &far);
+        domu_begin(&other, far_fifo, 0, 0, 0);
+        while (other.link->data[0] == seen && other.link->done != other.link->begun)
+            event_force();
+        for (volatile unsigned int i = 0; i < round * 40; i++)
+            ;
+        failed += event_send(near) != 0;
+        failed += domu_end(&other) != 0;
+        lost += !domu_call(&other, far_fifo_pending, far, 0, 0);
+        event_close(near);
+    }
+    result("changes to the FIFO ABI", "failed %u lost %u", failed, lost);
+    must("reset", (int)domu_call(&other, far_reset, DOMID_SELF, 0, 0));
+}
+
 /* Not answered by the other domain itself: it does not run any more. */
 static void test_death(void)
 {
@@ -277,6 +332,7 @@ void guest_main(void)
     test_bind();
     test_flood();
     test_limits();
+    test_fifo_switch();
     test_death();
     audit_point();
     test_dom_exc();

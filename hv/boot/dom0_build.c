@@ -289,7 +289,11 @@ void __init dom0_create(void)
 {
     struct dom0_size size = dom0_choose_size(free_page_count(), nr_cpus);
     const struct boot_module *initrd = boot_info.nr_modules > 1 ? &boot_info.module[1] : NULL;
-    struct domain_config config = {.max_vcpus = size.vcpus, .max_evtchn_port = ~0u, .privileged = true};
+    struct domain_config config = {.max_vcpus = size.vcpus,
+                                   .max_evtchn_port = ~0u,
+                                   .max_grant_frames = -1,
+                                   .max_maptrack_frames = -1,
+                                   .privileged = true};
     struct kernel_image kernel;
     struct dom0_layout layout = {0};
 

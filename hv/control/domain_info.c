@@ -11,8 +11,9 @@ static uint32_t state_flags(const struct domain *d)
     if (d->dying == DOMAIN_DEAD)
         flags |= XEN_DOMINF_dying;
     if (d->is_shut_down)
-        flags |= XEN_DOMINF_shutdown | (d->shutdown_code & XEN_DOMINF_shutdownmask)
-                                           << XEN_DOMINF_shutdownshift;
+        flags |= XEN_DOMINF_shutdown;
+    /* All ones until one is chosen. */
+    flags |= (d->shutdown_code & XEN_DOMINF_shutdownmask) << XEN_DOMINF_shutdownshift;
     if (d->controller_pause_count)
         flags |= XEN_DOMINF_paused;
     return flags;

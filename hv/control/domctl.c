@@ -93,7 +93,7 @@ static int run(struct xen_domctl *op, bool *copyback)
         return -ENOSYS;
     row = &rows[index_nospec(op->cmd, ARRAY_SIZE(rows))];
     if (!(row->flags & NO_DOMAIN)) {
-        d = domain_find(op->domain);
+        d = op->domain < DOMID_FIRST_RESERVED ? domain_find(op->domain) : NULL;
         if (!d)
             return -ESRCH;
     }

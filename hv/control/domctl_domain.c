@@ -28,11 +28,16 @@ static domid_t free_domid(void)
 /* Only paravirtual guests, without an IOMMU, tracing, or pools besides the first. */
 static int check_create(const struct xen_domctl_createdomain *c)
 {
-    if (c->flags & ~(uint32_t)XEN_DOMCTL_CDF_xs_domain || c->iommu_opts || c->vmtrace_size)
+    /* Shadow tables out of step with the guest's are nothing to a guest without any. */
+    const uint32_t flags = XEN_DOMCTL_CDF_xs_domain | XEN_DOMCTL_CDF_oos_off;
+
+    if (c->flags & ~flags || c->iommu_opts || c->vmtrace_size)
         return -EINVAL;
-    if (c->arch.emulation_flags || !c->max_vcpus || c->max_vcpus > MAX_VCPUS_PER_DOMAIN)
+    if (c->arch.emulation_flags || c->arch.misc_flags & ~XEN_X86_MSR_RELAXED || !c->max_vcpus ||
+        c->max_vcpus > MAX_VCPUS_PER_DOMAIN)
         return -EINVAL;
-    if (XEN_DOMCTL_GRANT_version(c->grant_opts) < 1 || XEN_DOMCTL_GRANT_version(c->grant_opts) > 2)
+    if (c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask || XEN_DOMCTL_GRANT_version(c->grant_opts) < 1 ||
+        XEN_DOMCTL_GRANT_version(c->grant_opts) > 2)
         return -EINVAL;
     return c->cpupool_id ? -ESRCH : 0;
 }
@@ -40,13 +45,12 @@ static int check_create(const struct xen_domctl_createdomain *c)
 int domctl_createdomain(struct domain *unused, struct xen_domctl *op, bool *copyback)
 {
     const struct xen_domctl_createdomain *c = &op->u.createdomain;
-    struct domain_config config = {
-        .id = op->domain,
-        .max_vcpus = c->max_vcpus,
-        .max_evtchn_port = c->max_evtchn_port ? c->max_evtchn_port : ~0u,
-        .max_grant_frames = c->max_grant_frames < 0 ? 0 : (uint32_t)c->max_grant_frames,
-        .max_maptrack_frames = c->max_maptrack_frames < 0 ? 0 : (uint32_t)c->max_maptrack_frames,
-        .ssidref = c->ssidref};
+    struct domain_config config = {.id = op->domain,
+                                   .max_vcpus = c->max_vcpus,
+                                   .max_evtchn_port = c->max_evtchn_port ? c->max_evtchn_port : ~0u,
+                                   .max_grant_frames = c->max_grant_frames,
+                                   .max_maptrack_frames = c->max_maptrack_frames,
+                                   .ssidref = c->ssidref};
     struct domain *d;
     int rc = check_create(c);
 

@@ -117,7 +117,8 @@ void domain_put(struct domain *d);
 
 struct domain_config {
     domid_t id;
-    uint32_t max_vcpus, max_evtchn_port, max_grant_frames, max_maptrack_frames;
+    uint32_t max_vcpus, max_evtchn_port;
+    int32_t max_grant_frames, max_maptrack_frames; /* see grant_table_init() */
     bool privileged;
     uint32_t ssidref;
     xen_domain_handle_t handle;

@@ -51,7 +51,7 @@ static int16_t claim_granted(struct copy_side *s)
 {
     int16_t status;
 
-    s->d = domain_find(s->domid);
+    s->d = s->domid == DOMID_SELF ? domain_find(DOMID_SELF) : grant_find_domain(s->domid);
     if (!s->d)
         return GNTST_bad_domain;
     status = grant_pin(&s->pin, s->d, (grant_ref_t)s->number, current->domain->id, !s->write, true);

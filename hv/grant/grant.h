@@ -11,10 +11,10 @@ struct domain;
 
 /*
  * The table of a new domain: max_frames frames of entries and max_maptrack
- * frames of handles at most (0: the boot options' defaults), one frame of
- * entries to begin with. -ENOMEM, -EINVAL.
+ * frames of handles at most (negative: as many as the boot options allow), one
+ * frame of entries to begin with. -ENOMEM; -EINVAL: no entries, or more than that.
  */
-int grant_table_init(struct domain *d, uint32_t max_frames, uint32_t max_maptrack);
+int grant_table_init(struct domain *d, int32_t max_frames, int32_t max_maptrack);
 /* The newest version that the domain may choose: 1 or 2. */
 void grant_table_limit_version(struct domain *d, uint32_t version);
 /* Gives the first frames to the domain; once it can be found by its id. */

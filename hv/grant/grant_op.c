@@ -8,7 +8,12 @@
 
 struct domain *grant_find_domain(domid_t id)
 {
-    return id < DOMID_FIRST_RESERVED ? domain_find(id) : NULL;
+    struct domain *d = id < DOMID_FIRST_RESERVED ? domain_find(id) : NULL;
+
+    if (!d || READ_ONCE(d->dying) == DOMAIN_ALIVE)
+        return d;
+    domain_put(d);
+    return NULL;
 }
 
 static bool in_use(const struct grant_table *gt, grant_ref_t ref)

@@ -258,7 +258,7 @@ long grant_acquire_resource(uint64_t arg_gva)
         return -EFAULT;
     if (r.pad)
         return -EINVAL;
-    d = grant_find_domain(r.domid);
+    d = r.domid < DOMID_FIRST_RESERVED ? domain_find(r.domid) : NULL;
     if (!d)
         return -ESRCH;
     rc = d == current->domain || !current->domain->is_privileged ? -EPERM : acquire(d, &r);
@@ -393,10 +393,13 @@ long grant_get_version(uint64_t gva)
     return copy_to_guest(gva, &op, sizeof(op)) ? -EFAULT : 0;
 }
 
-int grant_table_init(struct domain *d, uint32_t max_frames, uint32_t max_maptrack)
+int grant_table_init(struct domain *d, int32_t max_frames, int32_t max_maptrack)
 {
-    struct grant_table *gt = xzalloc(struct grant_table);
+    struct grant_table *gt;
 
+    if (!max_frames || max_frames > (int64_t)opt_max_frames || max_maptrack > (int64_t)opt_max_maptrack)
+        return -EINVAL;
+    gt = xzalloc(struct grant_table);
     if (!gt)
         return -ENOMEM;
     d->grant = gt;
@@ -407,12 +410,12 @@ int grant_table_init(struct domain *d, uint32_t max_frames, uint32_t max_maptrac
     gt->version = 1;
     gt->max_version = 2;
     gt->free_handle = MAPTRACK_NONE;
-    gt->max_frames = max_frames ? max_frames : opt_max_frames;
-    gt->max_maptrack = max_maptrack ? max_maptrack : opt_max_maptrack;
+    gt->max_frames = max_frames < 0 ? MAX(opt_max_frames, 1u) : (uint32_t)max_frames;
+    gt->max_maptrack = max_maptrack < 0 ? opt_max_maptrack : (uint32_t)max_maptrack;
     gt->shared = xzalloc_array(void *, gt->max_frames);
     gt->active = xzalloc_array(struct active_grant *, gt->max_frames);
     gt->status = xzalloc_array(grant_status_t *, status_frames_for(gt->max_frames));
-    gt->maptrack = xzalloc_array(struct maptrack *, gt->max_maptrack);
+    gt->maptrack = xzalloc_array(struct maptrack *, MAX(gt->max_maptrack, 1u));
     if (!gt->shared || !gt->active || !gt->status || !gt->maptrack)
         return -ENOMEM;
     return alloc_frame(gt);

@@ -131,8 +131,11 @@ long grant_copy(struct hypercall_args *args);
 long grant_transfer(struct hypercall_args *args);
 long grant_cache_flush(struct hypercall_args *args);
 
-/* The domain that an operation on grants names, referenced. Not DOMID_SELF: a domain's own grants go by its
- * number. */
+/*
+ * The domain whose grants an operation uses, referenced; NULL if there is none.
+ * Not DOMID_SELF: a domain's own go by its number. Not one that is dying:
+ * nothing of it is newly mapped or copied.
+ */
 struct domain *grant_find_domain(domid_t id);
 
 /* The operations of table.c: GNTTABOP_*, on an argument at gva. */

@@ -95,7 +95,7 @@ void pirq_domain_free(struct domain *d)
 {
 }
 
-int grant_table_init(struct domain *d, uint32_t max_frames, uint32_t max_maptrack)
+int grant_table_init(struct domain *d, int32_t max_frames, int32_t max_maptrack)
 {
     return fail_grant;
 }
