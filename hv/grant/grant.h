@@ -23,6 +23,8 @@ void grant_table_share(struct domain *d);
 long grant_acquire_resource(uint64_t arg_gva);
 /* Teardown: drops what d has mapped of other domains. No vCPU of d runs. 0 or -ERESTART. */
 int grant_release_mappings(struct domain *d) __must_check;
+/* While no other vCPU runs: compares the pins of all entries with what holds them; how many differ. */
+long grant_audit(void);
 /* Frees the table; once no other domain can find d. */
 void grant_table_free(struct domain *d);
 

@@ -27,6 +27,7 @@ struct active_grant {
     mfn_t mfn;
     uint32_t readers, writers; /* maps, and copies under way; a writer is no reader */
     domid_t domid;             /* who uses it */
+    uint32_t found;            /* grant_audit() */
 };
 
 /*

@@ -3,6 +3,7 @@
 #include <console/printk.h>
 #include <domain/domain.h>
 #include <event/channel.h>
+#include <grant/grant.h>
 #include <grant/table.h>
 #include <mm/audit.h>
 #include <mm/page.h>
@@ -60,6 +61,8 @@ static void audit_key(char key)
 
     pause_others(true);
     differences = audit_machine();
+    if (differences >= 0)
+        differences += grant_audit();
     pause_others(false);
     printk("audit of %lu frames: %ld differences\n", max_page, differences);
 }
