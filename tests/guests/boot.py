@@ -25,6 +25,7 @@ SETTINGS = {
     "failsafe": {"hv": "dom0_max_vcpus=2"},
     "fpu": {"hv": "dom0_max_vcpus=2"},
     "xsave": {"hv": "dom0_max_vcpus=2", "cpu": "max,-smap"},
+    "pair_race": {"cpus": 2, "timeout": 180},
     # The second domain runs beside dom0.
     **{f"{pair}-smp": {"image": pair, "record": pair, "cpus": 2, "timeout": 180}
        for pair in ("pair_events", "pair_grants", "pair_hostile", "pair_lifecycle", "pair_transfer")},
