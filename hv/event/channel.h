@@ -87,6 +87,15 @@ static inline struct evtchn *port_channel(const struct domain *d, uint32_t port)
     return &d->events.buckets[i / EVTCHN_BUCKET][i % EVTCHN_BUCKET];
 }
 
+/*
+ * ports.c, all under LOCK_EVTCHN. The lowest port that may be given out: the
+ * channel, still free but for the caller's use; or NULL and *error.
+ */
+struct evtchn *alloc_port(struct domain *d, int *error);
+/* It has left the free state, or come to it. */
+void port_opened(struct domain *d, struct evtchn *chn);
+void port_closed(struct domain *d, struct evtchn *chn);
+
 /* Wakes vCPUs that poll for the port; their number is nearly always 0. */
 void evtchn_wake_pollers(struct domain *d, uint32_t port);
 
