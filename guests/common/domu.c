@@ -389,6 +389,11 @@ static void end_by_crash(void)
         HC2(__HYPERVISOR_sched_op, SCHEDOP_shutdown, &arg);
 }
 
+bool domu_is_second(void)
+{
+    return ((struct domu_link *)link_page)->port;
+}
+
 void domu_main(void)
 {
     domu_self = (struct domu_link *)link_page;

@@ -82,6 +82,8 @@ uint64_t machine_settled_pages(void);
 /* Waits until there are as many again; how many are missing after 5 s. */
 long machine_missing_pages(uint64_t before);
 
+/* Whether this is such a domain: dom0 has written to the link page before it began. */
+bool domu_is_second(void);
 /* In the second domain: what dom0 asks for, for ever. */
 void domu_main(void) __attribute__((noreturn));
 /* The page in the second domain's own eyes. */

@@ -19,7 +19,7 @@ void guest_start(struct start_info *si)
          hc_update_va_mapping((unsigned long)shared_info_page, si->shared_info | PTE_DATA, UVMF_INVLPG));
     shared_info = (struct shared_info *)shared_info_page;
     trap_setup();
-    if (!(si->flags & SIF_PRIVILEGED))
+    if (domu_is_second())
         domu_main();
     guest_main();
     finish();
