@@ -1,5 +1,5 @@
-/* unit: hv/event/evtchn.c hv/event/bind.c hv/event/ports.c hv/event/fifo.c hv/event/two_level.c hv/event/event_op.c
- * hv/domain/vcpu.c tests/unit/stubs/machine.c tests/unit/stubs/printk.c */
+/* unit: hv/event/evtchn.c hv/event/bind.c hv/event/ports.c hv/event/fifo.c hv/event/two_level.c
+ * hv/event/event_op.c hv/domain/vcpu.c tests/unit/stubs/machine.c tests/unit/stubs/printk.c */
 /* unit-ldflags: -pthread */
 #include <pthread.h>
 #include <stdlib.h>
