@@ -110,7 +110,7 @@ class Tools(Machine):
 
     def wait_newer(self, number, limit=90):
         """Until a domain with a greater number is there: numbers are not used again."""
-        self.wait_until(f"[ $(xl list | awk '$2 > n {{ n = $2 }} END {{ print n + 0 }}') -gt {number} ]", limit)
+        self.wait_until(f"[ $(xl list | awk 'NR > 1 && $2 > n {{ n = $2 }} END {{ print n + 0 }}') -gt {number} ]", limit)
 
     def wait_gone(self, name, limit=60):
         self.wait_until(f"! xl domid {name} >/dev/null 2>&1", limit)
