@@ -9,16 +9,19 @@ int domctl_get_cpu_policy(struct domain *d, struct xen_domctl *op, bool *copybac
     struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
 
     *copyback = true;
-    return policy_to_guest(false, guest_handle_va(p->leaves), &p->nr_leaves, guest_handle_va(p->msrs),
+    return policy_to_guest(d->cpu_policy, guest_handle_va(p->leaves), &p->nr_leaves, guest_handle_va(p->msrs),
                            &p->nr_msrs);
 }
 
 int domctl_set_cpu_policy(struct domain *d, struct xen_domctl *op, bool *copyback)
 {
+    int rc;
+
     if (d == current->domain)
         return -EINVAL;
     if (d->creation_finished)
         return -EEXIST;
-    *copyback = true;
-    return policy_check(&op->u.cpu_policy);
+    rc = policy_from_guest(d->cpu_policy, &op->u.cpu_policy);
+    *copyback = rc; /* it tells what is wrong */
+    return rc;
 }

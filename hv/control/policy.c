@@ -9,91 +9,98 @@
 #define MSR_PLATFORM_INFO     0xce
 #define MSR_ARCH_CAPABILITIES 0x10a
 
-#define MAX_BASIC    0xdu
-#define MAX_EXTENDED 0x80000021u
-#define HV_BASE      0x40000000u
+#define PLATFORM_INFO_CPUID_FAULTING BIT(31)
+
+#define HV_BASE  0x40000000u
+#define HV2_BASE 0x40000100u
+#define EXT_BASE 0x80000000u
+#define NO_SUB   XEN_CPUID_NO_SUBLEAF
 
 struct leaf_writer {
-    uint64_t gva; /* 0: only counted */
+    uint64_t gva;
     uint32_t room, used;
-    bool host;
     int rc;
 };
 
-static void emit(struct leaf_writer *w, uint32_t leaf, uint32_t subleaf)
+static void emit(struct leaf_writer *w, uint32_t leaf, uint32_t subleaf, const struct cpuid_regs *r)
 {
-    uint32_t sub = subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : subleaf;
-    struct cpuid_regs r;
-    xen_cpuid_leaf_t out;
+    xen_cpuid_leaf_t out = {leaf, subleaf, r->a, r->b, r->c, r->d};
 
     if (w->rc)
         return;
-    if (w->gva && w->used == w->room) {
+    if (w->used == w->room)
         w->rc = -ENOBUFS;
-        return;
-    }
-    if (leaf > (leaf & 0x80000000 ? host_cpu.max_ext_leaf : leaf < HV_BASE ? host_cpu.max_leaf : ~0u))
-        r = (struct cpuid_regs){0};
-    else if (w->host)
-        r = cpuid_count(leaf, sub);
-    else
-        cpuid_for_guest(current, leaf, sub, &r);
-    out = (xen_cpuid_leaf_t){leaf, subleaf, r.a, r.b, r.c, r.d};
-    if (w->gva && copy_to_guest_index(w->gva, w->used, &out))
+    else if (copy_to_guest_index(w->gva, w->used++, &out))
         w->rc = -EFAULT;
-    w->used++;
 }
 
-/*
- * Leaves that have subleaves: caches, features, topology, state components. All
- * that a policy can have are written (POLICY_MAX_LEAVES in the end), absent ones
- * as zero: the tools take our number as the room for what they put together.
- */
-static uint32_t nr_subleaves(uint32_t leaf)
+/* Up to the first one that describes no cache, or no level of the topology. */
+static void emit_lists(struct leaf_writer *w, const struct cpu_policy *p, uint32_t leaf)
+{
+    if (leaf == 4) {
+        for (uint32_t i = 0; i < POLICY_CACHE_LEAVES; i++) {
+            emit(w, 4, i, &p->cache[i]);
+            if (!(p->cache[i].a & 0x1f))
+                return;
+        }
+    } else {
+        for (uint32_t i = 0; i < POLICY_TOPOLOGY_LEAVES; i++) {
+            emit(w, 0xb, i, &p->topology[i]);
+            if (!(p->topology[i].c & 0xff00))
+                return;
+        }
+    }
+}
+
+static void emit_xstate(struct leaf_writer *w, const struct cpu_policy *p)
+{
+    uint64_t present = (uint64_t)p->xstate[0].d << 32 | p->xstate[0].a;
+
+    present |= (uint64_t)p->xstate[1].d << 32 | p->xstate[1].c;
+    for (uint32_t i = 0; i < POLICY_XSTATE_LEAVES; i++)
+        if (i < 2 || (present >> i & 1))
+            emit(w, 0xd, i, &p->xstate[i]);
+}
+
+static void emit_basic(struct leaf_writer *w, const struct cpu_policy *p, uint32_t leaf)
 {
     switch (leaf) {
     case 4:
-        return 6;
-    case 7:
-        return 3;
     case 0xb:
-        return 2;
+        emit_lists(w, p, leaf);
+        break;
+    case 7:
+        for (uint32_t i = 0; i <= MIN(p->feature[0].a, POLICY_FEATURE_LEAVES - 1); i++)
+            emit(w, 7, i, &p->feature[i]);
+        break;
     case 0xd:
-        return 63;
+        emit_xstate(w, p);
+        break;
     default:
-        return 0;
+        emit(w, leaf, NO_SUB, &p->basic[leaf]);
     }
 }
 
-static void emit_basic(struct leaf_writer *w, uint32_t leaf)
+static int write_leaves(const struct cpu_policy *p, uint64_t gva, uint32_t *nr)
 {
-    uint32_t subleaves = nr_subleaves(leaf);
+    struct leaf_writer w = {.gva = gva, .room = *nr};
+    const struct cpuid_regs hv = {.a = p->hv_limit}, hv2 = {.a = p->hv2_limit};
 
-    if (!subleaves)
-        emit(w, leaf, XEN_CPUID_NO_SUBLEAF);
-    for (uint32_t sub = 0; sub < subleaves; sub++)
-        emit(w, leaf, sub);
-}
-
-static int write_leaves(bool host, uint64_t gva, uint32_t *nr)
-{
-    struct leaf_writer w = {.gva = gva, .room = *nr, .host = host};
-
-    for (uint32_t leaf = 0; leaf <= MAX_BASIC; leaf++)
-        emit_basic(&w, leaf);
-    emit(&w, HV_BASE, XEN_CPUID_NO_SUBLEAF);
-    emit(&w, HV_BASE + 0x100, XEN_CPUID_NO_SUBLEAF);
-    for (uint32_t leaf = 0x80000000; leaf <= MAX_EXTENDED; leaf++)
-        emit(&w, leaf, XEN_CPUID_NO_SUBLEAF);
+    for (uint32_t leaf = 0; leaf <= p->basic[0].a; leaf++)
+        emit_basic(&w, p, leaf);
+    emit(&w, HV_BASE, NO_SUB, &hv);
+    emit(&w, HV2_BASE, NO_SUB, &hv2);
+    for (uint32_t i = 0; i <= (p->ext[0].a & 0xffff); i++)
+        emit(&w, EXT_BASE + i, NO_SUB, &p->ext[i]);
     *nr = w.used;
     return w.rc;
 }
 
-static int write_msrs(bool host, uint64_t gva, uint32_t *nr)
+static int write_msrs(const struct cpu_policy *p, uint64_t gva, uint32_t *nr)
 {
     const xen_msr_entry_t msrs[POLICY_MAX_MSRS] = {
-        {.idx = MSR_PLATFORM_INFO},
-        {.idx = MSR_ARCH_CAPABILITIES, .val = cpuid_policy_arch_caps()},
+        {.idx = MSR_PLATFORM_INFO, .val = p->cpuid_faulting ? PLATFORM_INFO_CPUID_FAULTING : 0},
+        {.idx = MSR_ARCH_CAPABILITIES, .val = cpu_policy_arch_caps(p)},
     };
 
     if (*nr < POLICY_MAX_MSRS)
@@ -102,52 +109,139 @@ static int write_msrs(bool host, uint64_t gva, uint32_t *nr)
     return copy_to_guest(gva, msrs, sizeof(msrs));
 }
 
-int policy_to_guest(bool host, uint64_t leaves_gva, uint32_t *nr_leaves, uint64_t msrs_gva, uint32_t *nr_msrs)
+int policy_to_guest(const struct cpu_policy *p, uint64_t leaves_gva, uint32_t *nr_leaves, uint64_t msrs_gva,
+                    uint32_t *nr_msrs)
 {
     int rc = 0;
 
-    if (!leaves_gva && !msrs_gva) {
-        *nr_leaves = POLICY_MAX_LEAVES;
-        *nr_msrs = POLICY_MAX_MSRS;
-        return 0;
-    }
     if (leaves_gva)
-        rc = write_leaves(host, leaves_gva, nr_leaves);
+        rc = write_leaves(p, leaves_gva, nr_leaves);
     else
         *nr_leaves = POLICY_MAX_LEAVES;
     if (rc)
         return rc;
     if (msrs_gva)
-        return write_msrs(host, msrs_gva, nr_msrs);
+        return write_msrs(p, msrs_gva, nr_msrs);
     *nr_msrs = POLICY_MAX_MSRS;
     return 0;
 }
 
-int policy_check(struct xen_domctl_cpu_policy *p)
+/* Where the policy has a leaf; NULL for one that no policy has. */
+static struct cpuid_regs *place(struct cpu_policy *p, uint32_t leaf, uint32_t sub)
 {
-    p->err_leaf = p->err_subleaf = p->err_msr = ~0u;
-    if (p->nr_leaves > POLICY_MAX_LEAVES || p->nr_msrs > POLICY_MAX_MSRS)
-        return -E2BIG;
-    for (uint32_t i = 0; i < p->nr_leaves; i++) {
-        xen_cpuid_leaf_t leaf;
+    switch (leaf) {
+    case 4:
+        return sub < POLICY_CACHE_LEAVES ? &p->cache[sub] : NULL;
+    case 7:
+        return sub < POLICY_FEATURE_LEAVES ? &p->feature[sub] : NULL;
+    case 0xb:
+        return sub < POLICY_TOPOLOGY_LEAVES ? &p->topology[sub] : NULL;
+    case 0xd:
+        return sub < POLICY_XSTATE_LEAVES ? &p->xstate[sub] : NULL;
+    }
+    if (sub != NO_SUB)
+        return NULL;
+    if (leaf < POLICY_BASIC_LEAVES)
+        return &p->basic[leaf];
+    return leaf - EXT_BASE < POLICY_EXT_LEAVES ? &p->ext[leaf - EXT_BASE] : NULL;
+}
 
-        if (copy_from_guest_index(&leaf, guest_handle_va(p->leaves), i))
-            return -EFAULT;
-        if ((leaf.leaf & 0x3fffffff) <= 0xffff)
-            continue;
-        p->err_leaf = leaf.leaf;
-        p->err_subleaf = leaf.subleaf;
+static int read_leaf(struct cpu_policy *p, const xen_cpuid_leaf_t *leaf)
+{
+    struct cpuid_regs *r = place(p, leaf->leaf, leaf->subleaf);
+
+    if (r)
+        *r = (struct cpuid_regs){leaf->a, leaf->b, leaf->c, leaf->d};
+    else if (leaf->leaf == HV_BASE && leaf->subleaf == NO_SUB)
+        p->hv_limit = leaf->a;
+    else if (leaf->leaf == HV2_BASE && leaf->subleaf == NO_SUB)
+        p->hv2_limit = leaf->a;
+    else
+        return -ERANGE;
+    return 0;
+}
+
+static int read_msr(struct cpu_policy *p, const xen_msr_entry_t *msr)
+{
+    if (msr->flags)
+        return -EINVAL;
+    switch (msr->idx) {
+    case MSR_PLATFORM_INFO:
+        if (msr->val & ~PLATFORM_INFO_CPUID_FAULTING)
+            return -EINVAL;
+        p->cpuid_faulting = msr->val;
+        return 0;
+    case MSR_ARCH_CAPABILITIES:
+        p->arch_caps_low = (uint32_t)msr->val;
+        p->arch_caps_high = (uint32_t)(msr->val >> 32);
+        return 0;
+    default:
         return -ERANGE;
     }
-    for (uint32_t i = 0; i < p->nr_msrs; i++) {
+}
+
+static int read_lists(struct cpu_policy *p, struct xen_domctl_cpu_policy *op)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; i < op->nr_leaves && !rc; i++) {
+        xen_cpuid_leaf_t leaf;
+
+        if (copy_from_guest_index(&leaf, guest_handle_va(op->leaves), i))
+            return -EFAULT;
+        rc = read_leaf(p, &leaf);
+        if (rc) {
+            op->err_leaf = leaf.leaf;
+            op->err_subleaf = leaf.subleaf;
+        }
+    }
+    for (uint32_t i = 0; i < op->nr_msrs && !rc; i++) {
         xen_msr_entry_t msr;
 
-        if (copy_from_guest_index(&msr, guest_handle_va(p->msrs), i))
+        if (copy_from_guest_index(&msr, guest_handle_va(op->msrs), i))
             return -EFAULT;
-        if (!msr.flags && (msr.idx == MSR_PLATFORM_INFO || msr.idx == MSR_ARCH_CAPABILITIES))
-            continue;
-        p->err_msr = msr.idx;
-        return msr.flags ? -EINVAL : -ERANGE;
+        rc = read_msr(p, &msr);
+        if (rc)
+            op->err_msr = msr.idx;
     }
+    return rc;
+}
+
+/* What cannot be had at all; features are just left out. */
+static int check_limits(const struct cpu_policy *p, const struct cpu_policy *max,
+                        struct xen_domctl_cpu_policy *op)
+{
+    if (p->basic[0].a > max->basic[0].a) {
+        op->err_leaf = 0;
+    } else if (p->feature[0].a > max->feature[0].a) {
+        op->err_leaf = 7;
+        op->err_subleaf = 0;
+    } else if ((p->ext[0].a & 0xffff) > (max->ext[0].a & 0xffff)) {
+        op->err_leaf = EXT_BASE;
+    } else if (p->cpuid_faulting && !max->cpuid_faulting) {
+        op->err_msr = MSR_PLATFORM_INFO;
+    } else {
+        return 0;
+    }
+    return -EINVAL;
+}
+
+int policy_from_guest(struct cpu_policy *p, struct xen_domctl_cpu_policy *op)
+{
+    static struct cpu_policy new; /* LOCK_DOMCTL */
+    const struct cpu_policy *max = cpu_policy_system(CPU_POLICY_PV_MAX);
+    int rc;
+
+    op->err_leaf = op->err_subleaf = op->err_msr = ~0u;
+    if (op->nr_leaves > POLICY_MAX_LEAVES || op->nr_msrs > POLICY_MAX_MSRS)
+        return -E2BIG;
+    new = *p;
+    rc = read_lists(&new, op);
+    if (!rc)
+        rc = check_limits(&new, max, op);
+    if (rc)
+        return rc;
+    cpu_policy_recalculate(&new, max);
+    *p = new;
     return 0;
 }

@@ -6,6 +6,7 @@
 #define CONTROL_POLICY_H
 
 #include <base/types.h>
+#include <cpu/cpuid_policy.h>
 #include <xen/domctl.h>
 
 /* What Xen reports as the most there may be; the tools allocate by it. */
@@ -15,20 +16,18 @@
 #define FEATURESET_WORDS 19u
 
 /*
- * Writes the policy of PV guests (or, if host, the machine's own) to the
- * guest's arrays; a null array is not written. The numbers of elements go in
- * as room and out as used; with both arrays null, out as the most there may be.
- * -EFAULT, -ENOBUFS.
+ * Writes a policy to the guest's arrays; a null array is not written, its number of elements
+ * goes out as the most there may be. The others go in as room and out as used. -EFAULT, -ENOBUFS.
  */
-int policy_to_guest(bool host, uint64_t leaves_gva, uint32_t *nr_leaves, uint64_t msrs_gva,
+int policy_to_guest(const struct cpu_policy *p, uint64_t leaves_gva, uint32_t *nr_leaves, uint64_t msrs_gva,
                     uint32_t *nr_msrs);
 
 /*
- * XEN_DOMCTL_set_cpu_policy. Guests all have the same policy, and without CPUID
- * faulting they see the machine's own leaves anyway: what is set is looked at
- * for its form and then left alone. -E2BIG, -EFAULT; -ERANGE, -EINVAL with the
- * err_* fields set: to be copied back in any case.
+ * XEN_DOMCTL_set_cpu_policy: the leaves and MSRs named replace those of *p, limited
+ * to what a PV guest may have (cpu_policy_recalculate()). Leaves *p alone with an error:
+ * -E2BIG, -EFAULT; -ERANGE (no such leaf or MSR), -EINVAL (more than there can be) with the
+ * err_* fields set, which are to be copied back. LOCK_DOMCTL held; the domain does not run.
  */
-int policy_check(struct xen_domctl_cpu_policy *p);
+int policy_from_guest(struct cpu_policy *p, struct xen_domctl_cpu_policy *op);
 
 #endif

@@ -134,24 +134,27 @@ static int cpu_info(struct xen_sysctl_getcpuinfo *c)
     return 0;
 }
 
-static uint32_t feature_word(uint32_t index, uint32_t word)
+/* NULL: of hardware-assisted guests, which there are none of. */
+static const struct cpu_policy *policy_of_featureset(uint32_t index)
 {
-    uint32_t bits = 0;
-
-    if (index == XEN_SYSCTL_cpu_featureset_raw || index == XEN_SYSCTL_cpu_featureset_host)
-        return host_cpu.words[word];
-    if (index != XEN_SYSCTL_cpu_featureset_pv && index != XEN_SYSCTL_cpu_featureset_pv_max)
-        return 0; /* no hardware-assisted guests */
-    for (uint32_t bit = 0; bit < 32; bit++)
-        if (pv_guest_has(current, (enum cpu_feature)(word * 32 + bit)))
-            bits |= 1u << bit;
-    return bits;
+    switch (index) {
+    case XEN_SYSCTL_cpu_featureset_raw:
+    case XEN_SYSCTL_cpu_featureset_host:
+        return cpu_policy_system(CPU_POLICY_HOST);
+    case XEN_SYSCTL_cpu_featureset_pv:
+        return cpu_policy_system(CPU_POLICY_PV_DEFAULT);
+    case XEN_SYSCTL_cpu_featureset_pv_max:
+        return cpu_policy_system(CPU_POLICY_PV_MAX);
+    default:
+        return NULL;
+    }
 }
 
 static int feature_set(struct xen_sysctl_cpu_featureset *f)
 {
     uint64_t gva = guest_handle_va(f->features);
     uint32_t room = f->nr_features;
+    const struct cpu_policy *p = policy_of_featureset(f->index);
 
     if (f->index > XEN_SYSCTL_cpu_featureset_hvm_max)
         return -EINVAL;
@@ -159,7 +162,7 @@ static int feature_set(struct xen_sysctl_cpu_featureset *f)
     if (!gva)
         return 0;
     for (uint32_t i = 0; i < MIN(room, FEATURESET_WORDS); i++) {
-        uint32_t word = feature_word(f->index, i);
+        uint32_t word = p ? cpu_policy_features(p, i) : 0;
 
         if (copy_to_guest_index(gva, i, &word))
             return -EFAULT;
@@ -169,10 +172,26 @@ static int feature_set(struct xen_sysctl_cpu_featureset *f)
 
 static int cpu_policy(struct xen_sysctl_cpu_policy *p)
 {
-    if (p->_rsvd || p->index > XEN_SYSCTL_cpu_policy_hvm_default)
+    const struct cpu_policy *policy = NULL;
+
+    switch (p->index) {
+    case XEN_SYSCTL_cpu_policy_raw:
+    case XEN_SYSCTL_cpu_policy_host:
+        policy = cpu_policy_system(CPU_POLICY_HOST);
+        break;
+    case XEN_SYSCTL_cpu_policy_pv_max:
+    case XEN_SYSCTL_cpu_policy_hvm_max: /* no such guests: Xen without them answers -EOPNOTSUPP */
+        policy = cpu_policy_system(CPU_POLICY_PV_MAX);
+        break;
+    case XEN_SYSCTL_cpu_policy_pv_default:
+    case XEN_SYSCTL_cpu_policy_hvm_default:
+        policy = cpu_policy_system(CPU_POLICY_PV_DEFAULT);
+        break;
+    }
+    if (p->_rsvd || !policy)
         return -EINVAL;
-    return policy_to_guest(p->index <= XEN_SYSCTL_cpu_policy_host, guest_handle_va(p->leaves), &p->nr_leaves,
-                           guest_handle_va(p->msrs), &p->nr_msrs);
+    return policy_to_guest(policy, guest_handle_va(p->leaves), &p->nr_leaves, guest_handle_va(p->msrs),
+                           &p->nr_msrs);
 }
 
 int sysctl_machine(struct xen_sysctl *op)

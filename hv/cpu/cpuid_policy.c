@@ -9,24 +9,27 @@
  * switched between vCPUs.
  */
 #include <cpu/cpuid_policy.h>
+#include <base/errno.h>
 #include <cpu/control.h>
 #include <cpu/fpu.h>
 #include <cpu/msr_policy.h>
 #include <domain/domain.h>
 #include <lib/string.h>
 #include <mm/page.h>
+#include <mm/page_alloc.h>
 #include <time/time.h>
 #include <xen/arch-x86/cpuid.h>
 
-#define MAX_BASIC_LEAF    0xdu
-#define MAX_EXTENDED_LEAF 0x80000021u
-#define PV_LINEAR_BITS    48u /* four levels of page tables */
+#define LAST_XEN_LEAF     ((uint32_t)XEN_CPUID_MAX_NUM_LEAVES)
 #define XEN_VERSION_WORD  (4u << 16 | 17)
 #define TIME_RDTSCP       4u /* XEN_CPUID_LEAF(3), EAX: RDTSCP is available */
 #define TIME_TSC_RELIABLE 2u
-#define NR_WORDS          (NR_CPU_FEATURE_BITS / 32)
+#define NR_WORDS          POLICY_FEATURE_WORDS
 
-static uint32_t pv_words[NR_WORDS] __ro_after_init;
+static struct cpu_policy host_policy __ro_after_init;
+static struct cpu_policy pv_default __ro_after_init;
+/* The most a PV guest may be given: pv_default, and what the toolstack has to ask for. */
+static struct cpu_policy pv_max __ro_after_init;
 
 /* What any PV guest may have if the CPU has it. */
 static const uint16_t pv_features[] __initconst = {
@@ -199,42 +202,160 @@ static uint32_t bit_of(uint32_t feature)
     return 1u << (feature % 32);
 }
 
-void __init cpuid_policy_init(void)
+/* Words of feature bits as they lie in the leaves: the order of XEN_CPU_FEATURESET_*. */
+#define AT(field) offsetof(struct cpu_policy, field)
+static const uint16_t word_offset[NR_WORDS] = {
+    AT(basic[1].d),   AT(basic[1].c),    AT(ext[1].d),       AT(ext[1].c),     AT(xstate[1].a),
+    AT(feature[0].b), AT(feature[0].c),  AT(ext[7].d),       AT(ext[8].b),     AT(feature[0].d),
+    AT(feature[1].a), AT(ext[0x21].a),   AT(feature[1].b),   AT(feature[2].d), AT(feature[1].c),
+    AT(feature[1].d), AT(arch_caps_low), AT(arch_caps_high), AT(ext[0x21].c),
+};
+#undef AT
+
+uint32_t *cpu_policy_word(struct cpu_policy *p, uint32_t i)
 {
-    memset(pv_words, 0, sizeof(pv_words));
-    for (unsigned int i = 0; i < ARRAY_SIZE(pv_features); i++)
-        pv_words[pv_features[i] / 32] |= host_cpu.words[pv_features[i] / 32] & bit_of(pv_features[i]);
-    for (unsigned int i = 0; i < ARRAY_SIZE(vector_features); i++)
-        if ((fpu_xcr0_mask() & vector_features[i].xcr0) != vector_features[i].xcr0)
-            pv_words[vector_features[i].feature / 32] &= ~bit_of(vector_features[i].feature);
-    pv_words[X86_FEATURE_HYPERVISOR / 32] |= bit_of(X86_FEATURE_HYPERVISOR);
-    /* AMD has no SYSENTER in long mode (APM vol 3, SYSENTER). */
-    if (host_cpu.vendor == VENDOR_AMD)
-        pv_words[X86_FEATURE_SEP / 32] &= ~bit_of(X86_FEATURE_SEP);
+    return (uint32_t *)((char *)p + word_offset[i]);
 }
 
-/* The word for v's domain: the hardware domain also sees what it may use of the machine. */
-static uint32_t word(const struct vcpu *v, unsigned int i)
+uint32_t cpu_policy_features(const struct cpu_policy *p, uint32_t i)
 {
-    uint32_t w = pv_words[i];
+    return *(const uint32_t *)((const char *)p + word_offset[i]);
+}
 
-    if (!v->domain->is_hardware)
-        return w;
-    if (i == X86_FEATURE_MTRR / 32)
-        w |= host_cpu.words[i] & bit_of(X86_FEATURE_MTRR);
-    if (i == X86_FEATURE_ITSC / 32)
-        w |= host_cpu.words[i] & bit_of(X86_FEATURE_ITSC);
-    return w;
+bool cpu_policy_has(const struct cpu_policy *p, enum cpu_feature feature)
+{
+    return cpu_policy_features(p, feature / 32) & bit_of(feature);
 }
 
 bool pv_guest_has(const struct vcpu *v, enum cpu_feature feature)
 {
-    return word(v, feature / 32) & bit_of(feature);
+    return cpu_policy_has(v->domain->cpu_policy, feature);
 }
 
-uint64_t cpuid_policy_arch_caps(void)
+uint64_t cpu_policy_arch_caps(const struct cpu_policy *p)
 {
-    return (uint64_t)pv_words[X86_FEATURE_ITS_NO / 32] << 32 | pv_words[X86_FEATURE_RDCL_NO / 32];
+    return (uint64_t)p->arch_caps_high << 32 | p->arch_caps_low;
+}
+
+static void __init read_leaves(struct cpu_policy *p)
+{
+    uint32_t max = MIN(host_cpu.max_leaf, POLICY_BASIC_LEAVES - 1);
+    uint32_t max_ext = MIN(host_cpu.max_ext_leaf, 0x80000000u + POLICY_EXT_LEAVES - 1);
+
+    memset(p, 0, sizeof(*p));
+    for (uint32_t i = 0; i <= max; i++)
+        p->basic[i] = cpuid_count(i, 0);
+    for (uint32_t i = 0; max >= 4 && i < POLICY_CACHE_LEAVES; i++)
+        p->cache[i] = cpuid_count(4, i);
+    for (uint32_t i = 0; max >= 7 && i < POLICY_FEATURE_LEAVES; i++)
+        p->feature[i] = cpuid_count(7, i);
+    for (uint32_t i = 0; max >= 0xb && i < POLICY_TOPOLOGY_LEAVES; i++)
+        p->topology[i] = cpuid_count(0xb, i);
+    for (uint32_t i = 0; max >= 0xd && i < POLICY_XSTATE_LEAVES; i++)
+        p->xstate[i] = cpuid_count(0xd, i);
+    for (uint32_t i = 0x80000000; i <= max_ext; i++)
+        p->ext[i & 0xff] = cpuid_count(i, 0);
+    p->basic[0].a = max;
+    p->ext[0].a = max_ext;
+    for (uint32_t i = 0; i < NR_WORDS; i++)
+        *cpu_policy_word(p, i) = host_cpu.words[i];
+    p->cpuid_faulting = cpuid_faulting;
+}
+
+static void __init add_feature(struct cpu_policy *p, uint32_t feature)
+{
+    *cpu_policy_word(p, feature / 32) |= bit_of(feature);
+}
+
+static void __init remove_feature(struct cpu_policy *p, uint32_t feature)
+{
+    *cpu_policy_word(p, feature / 32) &= ~bit_of(feature);
+}
+
+static void __init choose_features(struct cpu_policy *p)
+{
+    for (uint32_t i = 0; i < NR_WORDS; i++)
+        *cpu_policy_word(p, i) = 0;
+    for (unsigned int i = 0; i < ARRAY_SIZE(pv_features); i++)
+        if (cpu_feature(pv_features[i]))
+            add_feature(p, pv_features[i]);
+    for (unsigned int i = 0; i < ARRAY_SIZE(vector_features); i++)
+        if ((fpu_xcr0_mask() & vector_features[i].xcr0) != vector_features[i].xcr0)
+            remove_feature(p, vector_features[i].feature);
+    add_feature(p, X86_FEATURE_HYPERVISOR);
+    /* AMD has no SYSENTER in long mode (APM vol 3, SYSENTER). */
+    if (host_cpu.vendor == VENDOR_AMD)
+        remove_feature(p, X86_FEATURE_SEP);
+}
+
+static uint32_t __init last_feature_leaf(const struct cpu_policy *p)
+{
+    const struct cpuid_regs *one = &p->feature[1];
+
+    if (cpu_policy_features(p, 13))
+        return 2;
+    return one->a | one->b | one->c | one->d ? 1 : 0;
+}
+
+void __init cpuid_policy_init(void)
+{
+    read_leaves(&host_policy);
+    pv_default = host_policy;
+    choose_features(&pv_default);
+    /* Leaf 80000021 tells of features that the VMM may have set up on CPUs without the leaf. */
+    if (cpu_policy_features(&pv_default, 11) | cpu_policy_features(&pv_default, 18))
+        pv_default.ext[0].a = 0x80000000u + POLICY_EXT_LEAVES - 1;
+    /* No counts of threads, cores and caches of the machine. */
+    pv_default.basic[1].b &= 0xff00;
+    pv_default.feature[0].a = last_feature_leaf(&pv_default);
+    pv_default.ext[1].b = 0;
+    pv_default.ext[8].c = 0;
+    pv_max = pv_default;
+    pv_max.feature[0].a = POLICY_FEATURE_LEAVES - 1;
+    add_feature(&pv_max, X86_FEATURE_HTT);
+    add_feature(&pv_max, X86_FEATURE_CMP_LEGACY);
+    add_feature(&pv_max, X86_FEATURE_X2APIC);
+    if (host_cpu.vendor == VENDOR_AMD)
+        add_feature(&pv_max, X86_FEATURE_VERW_CLEAR);
+    if (cpu_has(ITSC))
+        add_feature(&pv_max, X86_FEATURE_ITSC);
+    cpu_policy_recalculate(&pv_default, &pv_max);
+    cpu_policy_recalculate(&pv_max, &pv_max);
+}
+
+int cpu_policy_init_domain(struct domain *d)
+{
+    d->cpu_policy = xzalloc(struct cpu_policy);
+    if (!d->cpu_policy)
+        return -ENOMEM;
+    *d->cpu_policy = pv_default;
+    if (!d->is_hardware)
+        return 0;
+    /* The hardware domain also sees what it may use of the machine. */
+    if (cpu_has(MTRR))
+        *cpu_policy_word(d->cpu_policy, X86_FEATURE_MTRR / 32) |= bit_of(X86_FEATURE_MTRR);
+    if (cpu_has(ITSC))
+        *cpu_policy_word(d->cpu_policy, X86_FEATURE_ITSC / 32) |= bit_of(X86_FEATURE_ITSC);
+    cpu_policy_recalculate(d->cpu_policy, d->cpu_policy);
+    return 0;
+}
+
+void cpu_policy_free_domain(struct domain *d)
+{
+    xfree(d->cpu_policy);
+    d->cpu_policy = NULL;
+}
+
+const struct cpu_policy *cpu_policy_system(enum cpu_policy_kind kind)
+{
+    switch (kind) {
+    case CPU_POLICY_HOST:
+        return &host_policy;
+    case CPU_POLICY_PV_MAX:
+        return &pv_max;
+    default:
+        return &pv_default;
+    }
 }
 
 /*
@@ -247,122 +368,49 @@ static bool osxsave(const struct vcpu *v)
     return pv_guest_has(v, X86_FEATURE_XSAVE) && (v->pv.kernel_mode || (v->pv.cr4_guest & CR4_OSXSAVE));
 }
 
-static void leaf_1(const struct vcpu *v, struct cpuid_regs *out)
-{
-    out->b &= 0xff00;                   /* CLFLUSH line; no brand, no count of siblings */
-    out->b |= (v->id * 2 & 0xff) << 24; /* local APIC id of this vCPU */
-    out->c = word(v, 1);
-    out->d = word(v, 0);
-    if (osxsave(v))
-        out->c |= bit_of(X86_FEATURE_OSXSAVE);
-}
-
-static void leaf_7(const struct vcpu *v, uint32_t sub, struct cpuid_regs *out)
-{
-    *out = (struct cpuid_regs){0};
-    switch (sub) {
-    case 0:
-        out->a = word(v, 13) ? 2 : (word(v, 10) | word(v, 12) | word(v, 14) | word(v, 15)) ? 1 : 0;
-        out->b = word(v, 5);
-        out->c = word(v, 6);
-        out->d = word(v, 9);
-        break;
-    case 1:
-        *out = (struct cpuid_regs){word(v, 10), word(v, 12), word(v, 14), word(v, 15)};
-        break;
-    case 2:
-        out->d = word(v, 13);
-        break;
-    }
-}
-
-/* XSAVE: SDM vol 2, CPUID, leaf 0DH. */
+/* Sizes that depend on the XCR0 in force (SDM vol 2, CPUID, leaf 0DH). */
 static void leaf_d(const struct vcpu *v, uint32_t sub, struct cpuid_regs *out)
 {
-    struct cpuid_regs host = *out;
-    uint64_t mask = fpu_xcr0_mask();
-
-    *out = (struct cpuid_regs){0};
     if (!pv_guest_has(v, X86_FEATURE_XSAVE))
         return;
-    if (sub == 0) {
-        *out = (struct cpuid_regs){(uint32_t)mask, fpu_xsave_size(v->pv.xcr0), fpu_xsave_size(mask),
-                                   (uint32_t)(mask >> 32)};
-    } else if (sub == 1) {
-        out->a = word(v, 4);
-        /* With XSAVEC: the compacted size for the XCR0 in force, which the CPU itself knows. */
-        out->b = pv_guest_has(v, X86_FEATURE_XSAVEC) ? host.b : 0;
-    } else if (sub < 63 && (mask >> sub & 1)) {
-        *out = host;
-        out->d = 0;
-    }
+    if (sub == 0)
+        out->b = fpu_xsave_size(v->pv.xcr0);
+    else if (sub == 1 && pv_guest_has(v, X86_FEATURE_XSAVEC))
+        out->b = cpuid_count(0xd, 1).b; /* the compacted size, which the CPU itself knows */
 }
 
 static void basic_leaf(const struct vcpu *v, uint32_t leaf, uint32_t sub, struct cpuid_regs *out)
 {
-    bool intel = host_cpu.vendor == VENDOR_INTEL;
+    const struct cpu_policy *p = v->domain->cpu_policy;
 
+    if (leaf > p->basic[0].a)
+        return;
     switch (leaf) {
-    case 0:
-        out->a = MIN(host_cpu.max_leaf, MAX_BASIC_LEAF);
-        break;
     case 1:
-        leaf_1(v, out);
+        *out = p->basic[1];
+        out->b = (out->b & 0xffffff) | (v->id * 2 & 0xff) << 24; /* local APIC id of this vCPU */
+        if (osxsave(v))
+            out->c |= bit_of(X86_FEATURE_OSXSAVE);
         break;
-    case 2: /* caches */
     case 4:
-        if (!intel)
-            *out = (struct cpuid_regs){0};
+        if (sub < POLICY_CACHE_LEAVES)
+            *out = p->cache[sub];
         break;
     case 7:
-        leaf_7(v, sub, out);
+        if (sub <= p->feature[0].a)
+            *out = p->feature[sub];
+        break;
+    case 0xb:
+        if (sub < POLICY_TOPOLOGY_LEAVES)
+            *out = p->topology[sub];
         break;
     case 0xd:
+        if (sub < POLICY_XSTATE_LEAVES)
+            *out = p->xstate[sub];
         leaf_d(v, sub, out);
         break;
     default:
-        *out = (struct cpuid_regs){0};
-    }
-}
-
-static void extended_leaf(const struct vcpu *v, uint32_t leaf, struct cpuid_regs *out)
-{
-    bool amd = host_cpu.vendor == VENDOR_AMD;
-    struct cpuid_regs host = *out;
-
-    *out = (struct cpuid_regs){0};
-    switch (leaf) {
-    case 0x80000000:
-        out->a = word(v, 11) | word(v, 18) ? MAX_EXTENDED_LEAF : MIN(host.a, MAX_EXTENDED_LEAF);
-        if (amd)
-            *out = (struct cpuid_regs){out->a, host.b, host.c, host.d};
-        break;
-    case 0x80000001:
-        *out = (struct cpuid_regs){amd ? host.a : 0, 0, word(v, 3), word(v, 2)};
-        if (amd) /* AMD repeats bits of leaf 1 (APM vol 3, Fn8000_0001) */
-            out->d |= word(v, 0) & 0x0183f3ffu & host.d;
-        break;
-    case 0x80000002: /* name of the processor */
-    case 0x80000003:
-    case 0x80000004:
-        *out = host;
-        break;
-    case 0x80000005: /* caches */
-    case 0x80000006:
-        if (amd)
-            *out = host;
-        else if (leaf == 0x80000006)
-            out->c = host.c;
-        break;
-    case 0x80000007:
-        out->d = word(v, 7);
-        break;
-    case 0x80000008:
-        *out = (struct cpuid_regs){(host.a & 0xff) | PV_LINEAR_BITS << 8, word(v, 8), 0, 0};
-        break;
-    case 0x80000021:
-        *out = (struct cpuid_regs){word(v, 11), 0, word(v, 18), 0};
-        break;
+        *out = p->basic[leaf];
     }
 }
 
@@ -372,13 +420,23 @@ static uint32_t machine_address_width(void)
     return max_page > 1 ? 64 - (uint32_t)__builtin_clzl(max_page - 1) + PAGE_SHIFT : PAGE_SHIFT;
 }
 
+/* The last of Xen's leaves: by the policy, but without the first two no guest finds anything. */
+static uint32_t last_xen_leaf(const struct cpu_policy *p)
+{
+    return p->hv_limit ? MIN(MAX(p->hv_limit, 2u), LAST_XEN_LEAF) : LAST_XEN_LEAF;
+}
+
 /* <xen/arch-x86/cpuid.h> */
 static void xen_leaf(const struct vcpu *v, uint32_t index, uint32_t sub, struct cpuid_regs *out)
 {
+    uint32_t last = last_xen_leaf(v->domain->cpu_policy);
+
     *out = (struct cpuid_regs){0};
+    if (index > last)
+        return;
     switch (index) {
     case 0:
-        *out = (struct cpuid_regs){XEN_CPUID_FIRST_LEAF + XEN_CPUID_MAX_NUM_LEAVES, XEN_CPUID_SIGNATURE_EBX,
+        *out = (struct cpuid_regs){XEN_CPUID_FIRST_LEAF + last, XEN_CPUID_SIGNATURE_EBX,
                                    XEN_CPUID_SIGNATURE_ECX, XEN_CPUID_SIGNATURE_EDX};
         break;
     case 1:
@@ -389,8 +447,7 @@ static void xen_leaf(const struct vcpu *v, uint32_t index, uint32_t sub, struct 
         break;
     case 3:
         if (sub == 0)
-            out->a = (pv_guest_has(v, X86_FEATURE_RDTSCP) ? TIME_RDTSCP : 0) |
-                     (cpu_has(ITSC) ? TIME_TSC_RELIABLE : 0);
+            out->a = (cpu_has(RDTSCP) ? TIME_RDTSCP : 0) | (cpu_has(ITSC) ? TIME_TSC_RELIABLE : 0);
         else if (sub == 2)
             out->a = (uint32_t)tsc_khz;
         break;
@@ -403,18 +460,34 @@ static void xen_leaf(const struct vcpu *v, uint32_t index, uint32_t sub, struct 
 
 void cpuid_for_guest(struct vcpu *v, uint32_t leaf, uint32_t sub, struct cpuid_regs *out)
 {
-    uint32_t max_ext =
-        word(v, 11) | word(v, 18) ? MAX_EXTENDED_LEAF : MIN(host_cpu.max_ext_leaf, MAX_EXTENDED_LEAF);
+    const struct cpu_policy *p = v->domain->cpu_policy;
 
     *out = (struct cpuid_regs){0};
-    if (leaf - XEN_CPUID_FIRST_LEAF <= XEN_CPUID_MAX_NUM_LEAVES) {
+    if (leaf - XEN_CPUID_FIRST_LEAF <= XEN_CPUID_MAX_NUM_LEAVES)
         xen_leaf(v, leaf - XEN_CPUID_FIRST_LEAF, sub, out);
-    } else if (leaf <= MIN(host_cpu.max_leaf, MAX_BASIC_LEAF)) {
-        *out = cpuid_count(leaf, sub);
+    else if (leaf >> 31)
+        *out = leaf <= p->ext[0].a ? p->ext[leaf & 0xff] : *out;
+    else
         basic_leaf(v, leaf, sub, out);
-    } else if (leaf >> 31 && leaf <= max_ext) {
-        if (leaf <= host_cpu.max_ext_leaf)
-            *out = cpuid_count(leaf, 0);
-        extended_leaf(v, leaf, out);
-    }
+}
+
+uint64_t pv_guest_xcr0_mask(const struct vcpu *v)
+{
+    const struct cpuid_regs *leaf = &v->domain->cpu_policy->xstate[0];
+    uint64_t mask = (uint64_t)leaf->d << 32 | leaf->a;
+
+    return mask ? mask & fpu_xcr0_mask() : XCR0_X87 | XCR0_SSE;
+}
+
+uint64_t pv_guest_cr4_mask(const struct vcpu *v)
+{
+    uint64_t mask = CR4_TSD;
+
+    if (pv_guest_has(v, X86_FEATURE_DE))
+        mask |= CR4_DE;
+    if (pv_guest_has(v, X86_FEATURE_FSGSBASE))
+        mask |= CR4_FSGSBASE;
+    if (pv_guest_has(v, X86_FEATURE_XSAVE))
+        mask |= CR4_OSXSAVE;
+    return mask & cr4_guest_bits;
 }

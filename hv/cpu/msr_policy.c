@@ -183,7 +183,7 @@ int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
         *value = misc_enable();
         return 0;
     case MSR_PLATFORM_INFO:
-        *value = cpuid_faulting ? PLATFORM_INFO_CPUID_FAULTING : 0;
+        *value = v->domain->cpu_policy->cpuid_faulting ? PLATFORM_INFO_CPUID_FAULTING : 0;
         return 0;
     case MSR_MISC_FEATURES_ENABLES:
         *value = v->pv.cpuid_faulting ? MISC_FEATURES_CPUID_FAULTING : 0;
@@ -191,7 +191,7 @@ int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
     case MSR_ARCH_CAPABILITIES:
         if (!pv_guest_has(v, X86_FEATURE_ARCH_CAPS))
             return refuse_read(v, msr);
-        *value = cpuid_policy_arch_caps();
+        *value = cpu_policy_arch_caps(v->domain->cpu_policy);
         return 0;
     case MSR_TSC_AUX:
         if (!pv_guest_has(v, X86_FEATURE_RDTSCP))
@@ -252,7 +252,7 @@ static int write_tsc_aux(struct vcpu *v, uint64_t value)
 
 static int write_misc_features(struct vcpu *v, uint64_t value)
 {
-    if (value & ~(cpuid_faulting ? MISC_FEATURES_CPUID_FAULTING : 0))
+    if (value & ~(v->domain->cpu_policy->cpuid_faulting ? MISC_FEATURES_CPUID_FAULTING : 0))
         return -EPERM;
     v->pv.cpuid_faulting = value & MISC_FEATURES_CPUID_FAULTING;
     return 0;

@@ -18,6 +18,7 @@
 #include <base/bug.h>
 #include <base/errno.h>
 #include <control/hypercall.h>
+#include <cpu/cpuid_policy.h>
 #include <cpu/softirq.h>
 #include <domain/domain.h>
 #include <domain/vcpu.h>
@@ -206,6 +207,7 @@ static void domain_free(struct domain *d)
     if (d->shared_info)
         unshare_vmm_page(virt_to_page(d->shared_info));
     xfree(d->pv.ioport_bitmap);
+    cpu_policy_free_domain(d);
     domain_struct_free(d);
 }
 
@@ -217,7 +219,9 @@ static int domain_init_parts(struct domain *d, const struct domain_config *confi
     d->shared_info = alloc_vmm_pages(0);
     if (!d->vcpu || !d->shared_info)
         return -ENOMEM;
-    rc = evtchn_init(d, config->max_evtchn_port);
+    rc = cpu_policy_init_domain(d);
+    if (!rc)
+        rc = evtchn_init(d, config->max_evtchn_port);
     if (!rc)
         rc = pirq_domain_init(d);
     if (!rc)

@@ -25,6 +25,7 @@
 
 struct grant_table;
 struct fpu_state;
+struct cpu_policy;
 
 struct vcpu {
     struct cpu_user_regs regs; /* while it is not running (else guest_regs() of its CPU) */
@@ -81,6 +82,7 @@ struct domain {
     struct pv_domain pv;
     struct pirq_domain irq;
     struct grant_table *grant;
+    struct cpu_policy *cpu_policy; /* changes only before it runs; NULL for the idle domain */
 };
 
 extern struct domain *dom0;

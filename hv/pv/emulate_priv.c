@@ -164,7 +164,7 @@ static enum outcome mov_from_cr(struct context *c)
         *reg = mfn_x(page_to_mfn(v->pv.kernel_table)) << PAGE_SHIFT;
         return EMULATED;
     case 4:
-        *reg = CR4_VISIBLE | (v->pv.cr4_guest & cr4_guest_bits);
+        *reg = CR4_VISIBLE | v->pv.cr4_guest;
         return EMULATED;
     default:
         return REFUSED;
@@ -173,7 +173,7 @@ static enum outcome mov_from_cr(struct context *c)
 
 static void write_guest_cr4(struct vcpu *v, uint64_t value)
 {
-    v->pv.cr4_guest = value & cr4_guest_bits; /* other changes are ignored */
+    v->pv.cr4_guest = value & pv_guest_cr4_mask(v); /* other changes are ignored */
     fpu_cr4_changed(v);
 }
 
@@ -257,7 +257,7 @@ static enum outcome emulate_xsetbv(struct context *c)
         pv_inject_exception(TRAP_UD, 0, 0);
         return INJECTED;
     }
-    if ((uint32_t)c->regs->rcx != 0 || !fpu_xcr0_valid(value))
+    if ((uint32_t)c->regs->rcx != 0 || !fpu_xcr0_valid(value) || (value & ~pv_guest_xcr0_mask(c->v)))
         return REFUSED;
     fpu_set_xcr0(c->v, value);
     return EMULATED;

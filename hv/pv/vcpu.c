@@ -1,5 +1,7 @@
 /* A PV vCPU's beginning, its first context, and its end. */
 #include <base/errno.h>
+#include <cpu/control.h>
+#include <cpu/cpuid_policy.h>
 #include <cpu/fpu.h>
 #include <lib/string.h>
 #include <mm/guest_access.h>
@@ -94,7 +96,7 @@ static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
     v->pv.gs_base_user = c->gs_base_user;
     v->pv.kernel_sp = c->kernel_sp;
     v->pv.kernel_ss = (uint16_t)c->kernel_ss;
-    v->pv.cr4_guest = c->ctrlreg[4] & CR4_GUEST_BITS & ~CR4_OSXSAVE;
+    v->pv.cr4_guest = c->ctrlreg[4] & pv_guest_cr4_mask(v) & ~CR4_OSXSAVE;
     for (uint32_t i = 0; i < 8; i++)
         if (i != 4 && i != 5)
             pv_set_debugreg(v, i, c->debugreg[i]);

@@ -1,5 +1,7 @@
-/* unit: hv/cpu/cpuid_policy.c hv/cpu/features.c hv/cpu/fpu.c tests/unit/stubs/printk.c */
+/* unit: hv/cpu/cpuid_policy.c hv/cpu/policy_rules.c hv/cpu/features.c hv/cpu/fpu.c tests/unit/stubs/printk.c
+ */
 #include "unit.h"
+#include <stdlib.h>
 #include <string.h>
 #include <base/compiler.h>
 #include <cpu/control.h>
@@ -19,6 +21,16 @@ static struct cpu_info info;
 struct cpu_info *get_cpu_info(void)
 {
     return &info;
+}
+
+void *xzalloc_bytes(size_t size)
+{
+    return calloc(1, size);
+}
+
+void xfree(void *p)
+{
+    free(p);
 }
 
 static const struct cpuid_row *host_rows;
@@ -49,6 +61,13 @@ bool wrmsr_safe(uint32_t msr, uint64_t v)
     return false;
 }
 
+static void new_policy(bool hardware)
+{
+    cpu_policy_free_domain(&domain);
+    domain.is_hardware = hardware;
+    assert_int_equal(cpu_policy_init_domain(&domain), 0);
+}
+
 static void set_host(const struct cpuid_row *rows, unsigned int count)
 {
     host_rows = rows;
@@ -57,6 +76,7 @@ static void set_host(const struct cpuid_row *rows, unsigned int count)
     cpu_features_init();
     fpu_init();
     cpuid_policy_init();
+    new_policy(true);
     vcpu.pv = (struct pv_vcpu){.kernel_mode = true, .xcr0 = XCR0_X87 | XCR0_SSE};
 }
 
@@ -135,16 +155,17 @@ static void test_never_shown(void **state)
     memset(host_cpu.words, 0xff, sizeof(host_cpu.words));
     cpuid_policy_init();
     for (unsigned int hardware = 0; hardware < 2; hardware++) {
-        domain.is_hardware = hardware;
+        new_policy(hardware);
         for (unsigned int i = 0; i < ARRAY_SIZE(hidden); i++)
             if (pv_guest_has(&vcpu, hidden[i]))
                 fail_msg("%s is shown", cpu_feature_name(hidden[i]));
     }
+    new_policy(true);
     assert_true(pv_guest_has(&vcpu, X86_FEATURE_MTRR));
-    domain.is_hardware = false;
+    new_policy(false);
     assert_false(pv_guest_has(&vcpu, X86_FEATURE_MTRR));
     assert_false(pv_guest_has(&vcpu, X86_FEATURE_ITSC));
-    domain.is_hardware = true;
+    new_policy(true);
 }
 
 /* Nothing is shown that the host lacks, but what a hypervisor adds. */
@@ -224,12 +245,58 @@ static void test_xcr0(void **state)
     assert_int_equal(fpu_xsave_size(7), 832);
 }
 
+static bool has_default(enum cpu_feature f)
+{
+    return cpu_policy_has(cpu_policy_system(CPU_POLICY_PV_DEFAULT), f);
+}
+
+/* A feature that is taken away takes with it what needs it; nothing comes back, nothing else goes. */
+static void test_recalculate(void **state)
+{
+    struct cpu_policy p;
+
+    (void)state;
+    set_host(cpuid_epyc, ARRAY_SIZE(cpuid_epyc));
+    p = *cpu_policy_system(CPU_POLICY_PV_DEFAULT);
+    cpu_policy_recalculate(&p, cpu_policy_system(CPU_POLICY_PV_MAX));
+    assert_memory_equal(&p, cpu_policy_system(CPU_POLICY_PV_DEFAULT), sizeof(p));
+    assert_true(has_default(X86_FEATURE_AVX2));
+    *cpu_policy_word(&p, X86_FEATURE_XSAVE / 32) &= ~(1u << X86_FEATURE_XSAVE % 32);
+    *cpu_policy_word(&p, X86_FEATURE_VMX / 32) |= 1u << X86_FEATURE_VMX % 32;
+    cpu_policy_recalculate(&p, cpu_policy_system(CPU_POLICY_PV_MAX));
+    assert_false(cpu_policy_has(&p, X86_FEATURE_AVX2));
+    assert_false(cpu_policy_has(&p, X86_FEATURE_FMA));
+    assert_false(cpu_policy_has(&p, X86_FEATURE_VMX));
+    assert_true(cpu_policy_has(&p, X86_FEATURE_SSE4_2));
+    assert_int_equal(p.xstate[0].a | p.xstate[0].c | p.xstate[2].a, 0);
+}
+
+/* What a domain was given is what it may use. */
+static void test_policy_limits_use(void **state)
+{
+    (void)state;
+    set_host(cpuid_max, ARRAY_SIZE(cpuid_max));
+    new_policy(false);
+    assert_int_equal(pv_guest_xcr0_mask(&vcpu), 7);
+    assert_int_equal(pv_guest_cr4_mask(&vcpu), CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE);
+    *cpu_policy_word(domain.cpu_policy, 1) &= ~(1u << X86_FEATURE_AVX % 32);
+    *cpu_policy_word(domain.cpu_policy, 5) = 0;
+    cpu_policy_recalculate(domain.cpu_policy, cpu_policy_system(CPU_POLICY_PV_MAX));
+    assert_int_equal(pv_guest_xcr0_mask(&vcpu), 3);
+    assert_int_equal(pv_guest_cr4_mask(&vcpu), CR4_TSD | CR4_DE | CR4_OSXSAVE);
+    *cpu_policy_word(domain.cpu_policy, 1) &= ~(1u << X86_FEATURE_XSAVE % 32);
+    cpu_policy_recalculate(domain.cpu_policy, cpu_policy_system(CPU_POLICY_PV_MAX));
+    assert_int_equal(pv_guest_xcr0_mask(&vcpu), 3);
+    assert_int_equal(pv_guest_cr4_mask(&vcpu), CR4_TSD | CR4_DE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_recorded),    cmocka_unit_test(test_never_shown),
         cmocka_unit_test(test_subset_of_host), cmocka_unit_test(test_osxsave),
         cmocka_unit_test(test_xen_leaves),     cmocka_unit_test(test_xcr0),
+        cmocka_unit_test(test_recalculate),    cmocka_unit_test(test_policy_limits_use),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <cpu/fpu.h>
 #include <cpu/machine.h>
 #include <cpu/softirq.h>
+#include <cpu/cpuid_policy.h>
 #include <domain/domain.h>
 #include <domain/vcpu.h>
 #include <event/evtchn.h>
@@ -78,6 +79,15 @@ int evtchn_send(struct domain *d, uint32_t port)
 void send_global_virq(uint32_t virq)
 {
     virqs++;
+}
+
+int cpu_policy_init_domain(struct domain *d)
+{
+    return 0;
+}
+
+void cpu_policy_free_domain(struct domain *d)
+{
 }
 
 int pirq_domain_init(struct domain *d)

@@ -164,6 +164,16 @@ void fpu_cr4_changed(struct vcpu *v)
 {
 }
 
+uint64_t pv_guest_cr4_mask(const struct vcpu *v)
+{
+    return cr4_guest_bits;
+}
+
+uint64_t pv_guest_xcr0_mask(const struct vcpu *v)
+{
+    return 3;
+}
+
 bool fpu_xcr0_valid(uint64_t xcr0)
 {
     return xcr0 == 1 || xcr0 == 3;

@@ -16,8 +16,8 @@
 
 struct cpu_features host_cpu;
 struct page_info *frame_table;
-bool cpuid_faulting;
-static struct domain domain = {.is_hardware = true};
+static struct cpu_policy policy;
+static struct domain domain = {.is_hardware = true, .cpu_policy = &policy};
 static struct vcpu vcpu = {.domain = &domain};
 static struct cpu_info info;
 static uint64_t bases[3];
@@ -42,7 +42,7 @@ bool pv_guest_has(const struct vcpu *v, enum cpu_feature f)
     return f == X86_FEATURE_RDTSCP || (f == X86_FEATURE_ARCH_CAPS && arch_caps);
 }
 
-uint64_t cpuid_policy_arch_caps(void)
+uint64_t cpu_policy_arch_caps(const struct cpu_policy *p)
 {
     return arch_caps;
 }
@@ -201,7 +201,7 @@ static void test_cpuid_faulting(void **state)
 
     set_host(VENDOR_INTEL);
     assert_false(can_write(0x140, 1));
-    cpuid_faulting = true;
+    policy.cpuid_faulting = true;
     assert_true(can_read(0xce, &value));
     assert_int_equal(value, 1u << 31);
     assert_true(can_write(0x140, 1));
@@ -209,7 +209,7 @@ static void test_cpuid_faulting(void **state)
     assert_false(can_write(0x140, 2));
     assert_true(can_read(0x140, &value));
     assert_int_equal(value, 1);
-    cpuid_faulting = false;
+    policy.cpuid_faulting = false;
 }
 
 static void test_hypercall_page_of_nobody(void **state)
