@@ -8,6 +8,7 @@
 #include <mm/page_type.h>
 #include <sched/sched.h>
 #include <time/time.h>
+#include <time/tsc.h>
 
 /* The domain with this number; for tools that list domains, Xen answers -ESRCH where there is none. */
 int domctl_getdomaininfo(struct domain *unused, struct xen_domctl *op, bool *copyback)
@@ -107,19 +108,22 @@ int domctl_nodeaffinity(struct domain *d, struct xen_domctl *op, bool *copyback)
     return nodes.bits[0] & 1 ? 0 : -EINVAL;
 }
 
-#define TSC_MODE_DEFAULT 0
-#define TSC_MODE_NEVER   2
-
-/* RDTSC is the machine's own: it is never emulated, which the default mode permits. */
 int domctl_tscinfo(struct domain *d, struct xen_domctl *op, bool *copyback)
 {
     struct xen_domctl_tsc_info *t = &op->u.tsc_info;
+    int rc = 0;
 
     if (d == current->domain)
         return -EINVAL;
-    if (op->cmd == XEN_DOMCTL_settscinfo)
-        return t->tsc_mode == TSC_MODE_DEFAULT || t->tsc_mode == TSC_MODE_NEVER ? 0 : -EOPNOTSUPP;
-    *t = (struct xen_domctl_tsc_info){.tsc_mode = TSC_MODE_DEFAULT, .gtsc_khz = (uint32_t)tsc_khz};
-    *copyback = true;
-    return 0;
+    domain_pause(d);
+    if (op->cmd == XEN_DOMCTL_settscinfo) {
+        rc = tsc_set_info(d, t->tsc_mode, t->gtsc_khz, t->elapsed_nsec, t->incarnation);
+    } else {
+        tsc_get_info(d, &t->gtsc_khz, &t->elapsed_nsec);
+        t->tsc_mode = d->time.tsc.mode;
+        t->incarnation = d->time.tsc.incarnation;
+        *copyback = true;
+    }
+    domain_unpause(d);
+    return rc;
 }

@@ -17,13 +17,11 @@
 #include <lib/string.h>
 #include <mm/page.h>
 #include <mm/page_alloc.h>
-#include <time/time.h>
+#include <time/tsc.h>
 #include <xen/arch-x86/cpuid.h>
 
 #define LAST_XEN_LEAF     ((uint32_t)XEN_CPUID_MAX_NUM_LEAVES)
 #define XEN_VERSION_WORD  (4u << 16 | 17)
-#define TIME_RDTSCP       4u /* XEN_CPUID_LEAF(3), EAX: RDTSCP is available */
-#define TIME_TSC_RELIABLE 2u
 #define NR_WORDS          POLICY_FEATURE_WORDS
 
 static struct cpu_policy host_policy __ro_after_init;
@@ -446,10 +444,7 @@ static void xen_leaf(const struct vcpu *v, uint32_t index, uint32_t sub, struct 
         *out = (struct cpuid_regs){1, MSR_XEN_HYPERCALL_PAGE, XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD, 0};
         break;
     case 3:
-        if (sub == 0)
-            out->a = (cpu_has(RDTSCP) ? TIME_RDTSCP : 0) | (cpu_has(ITSC) ? TIME_TSC_RELIABLE : 0);
-        else if (sub == 2)
-            out->a = (uint32_t)tsc_khz;
+        tsc_cpuid(v->domain, sub, out);
         break;
     case 5:
         if (sub == 0)

@@ -247,7 +247,7 @@ void cpu_load_cr4(uint64_t cr4)
 
 uint64_t vcpu_cr4(const struct vcpu *v)
 {
-    return host_cr4 | (v->pv.cr4_guest & cr4_guest_bits);
+    return host_cr4 | (v->pv.cr4_guest & cr4_guest_bits) | (v->domain->time.tsc.emulated ? CR4_TSD : 0);
 }
 
 void cpu_control_init(void)

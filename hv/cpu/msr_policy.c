@@ -17,6 +17,7 @@
 #include <mm/page_type.h>
 #include <pv/segment.h>
 #include <pv/traps.h>
+#include <time/tsc.h>
 
 #define NR_MC_BANKS  2u /* shown to guests */
 #define MC_BANK(msr) (((msr)-MSR_MC0_CTL) / 4)
@@ -159,7 +160,7 @@ int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
     switch (msr) {
     case MSR_TSC:
-        *value = rdtsc();
+        *value = guest_tsc(v);
         return 0;
     case MSR_FS_BASE:
         *value = pv_get_segment_base(v, SEGBASE_FS);

@@ -30,6 +30,7 @@
 #include <mm/page_type.h>
 #include <sched/sched.h>
 #include <time/time.h>
+#include <time/tsc.h>
 
 #define LEAF_BITS 8
 #define LEAF_SIZE (1u << LEAF_BITS)
@@ -219,6 +220,7 @@ static int domain_init_parts(struct domain *d, const struct domain_config *confi
     d->shared_info = alloc_vmm_pages(0);
     if (!d->vcpu || !d->shared_info)
         return -ENOMEM;
+    tsc_init_domain(d);
     rc = cpu_policy_init_domain(d);
     if (!rc)
         rc = evtchn_init(d, config->max_evtchn_port);

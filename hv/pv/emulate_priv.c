@@ -25,6 +25,7 @@
 #include <pv/iopl.h>
 #include <pv/port_io.h>
 #include <pv/pv.h>
+#include <time/tsc.h>
 
 enum outcome {
     EMULATED, /* RIP goes on behind it */
@@ -240,12 +241,16 @@ static enum outcome emulate_wrmsr(struct context *c)
     return guest_wrmsr(c->v, (uint32_t)c->regs->rcx, value) ? REFUSED : EMULATED;
 }
 
-/* Trapped by CR4.TSD, which the guest set against its programs. */
+/* Trapped by CR4.TSD: the VMM's, where it emulates the counter, or the guest's against its programs. */
 static enum outcome emulate_rdtsc(struct context *c)
 {
-    set_edx_eax(c->regs, rdtsc());
+    const struct vcpu *v = c->v;
+
+    if (!v->pv.kernel_mode && (!v->domain->time.tsc.emulated || (v->pv.cr4_guest & CR4_TSD)))
+        return REFUSED;
+    set_edx_eax(c->regs, guest_tsc(v));
     if (c->insn.kind == INSN_RDTSCP)
-        c->regs->rcx = c->v->pv.tsc_aux;
+        c->regs->rcx = v->pv.tsc_aux;
     return EMULATED;
 }
 
@@ -290,9 +295,6 @@ static enum outcome emulate_kernel(struct context *c)
         return EMULATED;
     case INSN_WBINVD:
         return emulate_wbinvd(c);
-    case INSN_RDTSC:
-    case INSN_RDTSCP:
-        return emulate_rdtsc(c);
     case INSN_XSETBV:
         return emulate_xsetbv(c);
     default:
@@ -379,6 +381,9 @@ static enum outcome emulate_any(struct context *c)
         return emulate_cli_sti(c);
     case INSN_CPUID:
         return emulate_cpuid(c);
+    case INSN_RDTSC:
+    case INSN_RDTSCP:
+        return emulate_rdtsc(c);
     case INSN_SGDT:
     case INSN_SIDT:
         return emulate_table_store(c);

@@ -44,7 +44,7 @@ static uint32_t seq;
 
 /* Added to a CPU's TSC to give the boot CPU's. */
 static DEFINE_PER_CPU(int64_t, tsc_offset);
-static bool tsc_offsets_differ;
+static bool offsets_differ;
 
 static const struct platform_timer *platform;
 static struct discipline discipline;
@@ -59,7 +59,12 @@ static bool tsc_is_invariant(void)
 
 bool tsc_is_stable(void)
 {
-    return tsc_is_invariant() && !tsc_offsets_differ;
+    return tsc_is_invariant() && !offsets_differ;
+}
+
+bool tsc_offsets_differ(void)
+{
+    return offsets_differ;
 }
 
 static uint64_t evaluate(const struct clock *c, uint64_t tsc)
@@ -190,7 +195,7 @@ void time_init_cpu(void)
 
     this_cpu(tsc_offset) = offset;
     if (offset) {
-        tsc_offsets_differ = true;
+        offsets_differ = true;
         printk_info("CPU%u: TSC is %ld ticks off, corrected\n", smp_processor_id(), -offset);
     }
 }

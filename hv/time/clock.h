@@ -18,5 +18,7 @@ uint32_t clock_generation(void);
 
 /* Whether all CPUs' counters are in step and never change their rate (XEN_PVCLOCK_TSC_STABLE_BIT). */
 bool tsc_is_stable(void);
+/* Whether some CPUs' counters are out of step. */
+bool tsc_offsets_differ(void);
 
 #endif

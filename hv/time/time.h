@@ -28,6 +28,8 @@ extern uint64_t tsc_khz; /* of the host */
 
 /* Publishes vcpu_time_info in the vCPU's vcpu_info (and its secondary area); v is current or not running. */
 void time_update_vcpu(struct vcpu *v);
+/* Has the info of a vCPU that does not run published again before it runs. */
+void time_forget_vcpu(struct vcpu *v);
 /* Wall clock in shared_info: machine's wall clock plus the domain's offset. Takes LOCK_TIME. */
 void time_update_wallclock(struct domain *d);
 /* XENPF_settime64, XENPF_settime32: wall clock at a system time (ns); updates every domain. Takes

@@ -10,10 +10,20 @@
 #include <sched/sched.h>
 #include <time/clock.h>
 #include <time/time.h>
+#include <time/tsc.h>
 #include <time/vcpu_time.h>
 
 /* A deadline further away than 2^50 ns (13 days) is taken for a mistake. */
 #define FAR_FUTURE (1LL << 50)
+
+/*
+ * A guest computes the time from an emulated counter with a multiplier that is rounded to 32 bits: some
+ * microseconds a day, which a new stamp now and then takes away.
+ */
+#define STAMP_AGE SECONDS(10)
+
+/* Never the number of a clock in force: that is even. */
+#define NO_GENERATION 1u
 
 static void fill_time_info(vcpu_time_info_t *info, const struct clock *c)
 {
@@ -21,7 +31,6 @@ static void fill_time_info(vcpu_time_info_t *info, const struct clock *c)
     info->system_time = c->ns;
     info->tsc_to_system_mul = c->scale.mul;
     info->tsc_shift = c->scale.shift;
-    info->flags = tsc_is_stable() ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
 }
 
 /* The version is odd while the rest changes: <xen/xen.h>, struct vcpu_time_info. */
@@ -73,11 +82,27 @@ void time_update_vcpu(struct vcpu *v)
         return;
     v->time.generation = clock_read(&c);
     v->time.cpu = smp_processor_id();
+    if (v->domain->time.tsc.emulated) {
+        tsc_emulated_clock(v->domain, &c);
+        v->time.stamp = now();
+    } else {
+        info.flags = tsc_is_stable() ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
+    }
     fill_time_info(&info, &c);
     info.version = v->time.version += 2;
     write_shared(v, &info);
     if (v->time.time_area_guest)
         write_area(v, &info);
+}
+
+void time_forget_vcpu(struct vcpu *v)
+{
+    v->time.generation = NO_GENERATION;
+}
+
+static bool stamp_is_old(const struct vcpu *v)
+{
+    return unlikely(v->domain->time.tsc.emulated) && now() - v->time.stamp > STAMP_AGE;
 }
 
 void time_write_stale_area(struct vcpu *v)
@@ -127,7 +152,7 @@ static void periodic_work(struct vcpu *v)
 void time_vcpu_in(struct vcpu *v)
 {
     if (v->time.generation != clock_generation() || v->time.cpu != smp_processor_id() ||
-        v->time.time_area_stale)
+        v->time.time_area_stale || stamp_is_old(v))
         time_update_vcpu(v);
     if (unlikely(v->time.periodic_period))
         periodic_work(v);

@@ -1,5 +1,5 @@
-/* unit: hv/cpu/cpuid_policy.c hv/cpu/policy_rules.c hv/cpu/features.c hv/cpu/fpu.c tests/unit/stubs/printk.c
- */
+/* unit: hv/cpu/cpuid_policy.c hv/cpu/policy_rules.c hv/cpu/features.c hv/cpu/fpu.c hv/time/tsc.c
+ *       hv/time/scale.c tests/unit/stubs/printk.c */
 #include "unit.h"
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,9 @@
 #include <cpu/insn.h>
 #include <domain/domain.h>
 #include <mm/page.h>
+#include <time/clock.h>
 #include <time/time.h>
+#include <time/tsc.h>
 #include "cpuid_recorded.h"
 
 uint64_t max_page = 0x20000, tsc_khz = 2595103;
@@ -21,6 +23,21 @@ static struct cpu_info info;
 struct cpu_info *get_cpu_info(void)
 {
     return &info;
+}
+
+s_time_t now(void)
+{
+    return 0;
+}
+
+bool tsc_offsets_differ(void)
+{
+    return false;
+}
+
+void time_forget_vcpu(struct vcpu *v)
+{
+    (void)v;
 }
 
 void *xzalloc_bytes(size_t size)

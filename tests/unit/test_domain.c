@@ -19,6 +19,7 @@
 #include <pv/pv.h>
 #include <sched/sched.h>
 #include <time/time.h>
+#include <time/tsc.h>
 #include <xen/sched.h>
 #include "stubs/machine.h"
 #include <unit.h>
@@ -79,6 +80,10 @@ int evtchn_send(struct domain *d, uint32_t port)
 void send_global_virq(uint32_t virq)
 {
     virqs++;
+}
+
+void tsc_init_domain(struct domain *d)
+{
 }
 
 int cpu_policy_init_domain(struct domain *d)

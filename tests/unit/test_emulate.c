@@ -164,6 +164,11 @@ void fpu_cr4_changed(struct vcpu *v)
 {
 }
 
+uint64_t guest_tsc(const struct vcpu *v)
+{
+    return 0x0123456789abcdef;
+}
+
 uint64_t pv_guest_cr4_mask(const struct vcpu *v)
 {
     return cr4_guest_bits;
@@ -654,6 +659,28 @@ static void test_xsetbv(void **state)
     assert_int_equal(vcpu.pv.xcr0, 3);
 }
 
+/* CR4.TSD is the VMM's where it emulates the counter; the guest's own is against its programs. */
+static void test_rdtsc(void **state)
+{
+    vcpu.pv.tsc_aux = 0x55;
+    assert_true(EMULATE(0x0f, 0x31));
+    assert_int_equal(regs->rax, 0x89abcdef);
+    assert_int_equal(regs->rdx, 0x01234567);
+    assert_true(EMULATE(0x0f, 0x01, 0xf9));
+    assert_int_equal(regs->rcx, 0x55);
+    vcpu.pv.kernel_mode = false;
+    assert_false(EMULATE(0x0f, 0x31));
+    domain.time.tsc.emulated = true;
+    assert_true(EMULATE(0x0f, 0x31));
+    assert_true(EMULATE(0x0f, 0x01, 0xf9));
+    vcpu.pv.cr4_guest = CR4_TSD;
+    assert_false(EMULATE(0x0f, 0x31));
+    assert_false(EMULATE(0x0f, 0x01, 0xf9));
+    vcpu.pv.kernel_mode = true;
+    assert_true(EMULATE(0x0f, 0x31));
+    domain.time.tsc.emulated = false;
+}
+
 static void test_cpuid(void **state)
 {
     static const uint8_t forced[] = {0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2};
@@ -743,6 +770,7 @@ int main(void)
         TEST(test_debug_registers),
         TEST(test_single_step),
         TEST(test_xsetbv),
+        TEST(test_rdtsc),
         TEST(test_cpuid),
         TEST(test_umip),
         TEST(test_fetch_at_page_end),

@@ -47,6 +47,11 @@ uint64_t cpu_policy_arch_caps(const struct cpu_policy *p)
     return arch_caps;
 }
 
+uint64_t guest_tsc(const struct vcpu *v)
+{
+    return 7;
+}
+
 int pv_set_segment_base(struct vcpu *v, uint32_t which, uint64_t base)
 {
     if (!is_canonical(base))

@@ -1,8 +1,9 @@
-/* unit: hv/time/vcpu_time.c hv/time/scale.c hv/time/timer.c hv/time/timer_heap.c */
+/* unit: hv/time/vcpu_time.c hv/time/tsc.c hv/time/scale.c hv/time/timer.c hv/time/timer_heap.c */
 #include <string.h>
 
 #include <base/errno.h>
 #include <control/hypercall.h>
+#include <cpu/features.h>
 #include <cpu/softirq.h>
 #include <domain/domain.h>
 #include <domain/vcpu.h>
@@ -12,6 +13,7 @@
 #include <sched/sched.h>
 #include <time/clock.h>
 #include <time/time.h>
+#include <time/tsc.h>
 #include <time/vcpu_time.h>
 #include <unit.h>
 
@@ -27,6 +29,9 @@ static vcpu_time_info_t area;
 static struct domain domain = {.id = 1}, idle_domain = {.is_idle = true};
 static struct vcpu vcpu, idle = {.domain = &idle_domain};
 static vcpu_info_t vcpu_info;
+struct cpu_features host_cpu;
+uint64_t tsc_khz = 2000000;
+static bool offsets_differ;
 cpumask_t cpu_online_map = {.bits = {1}};
 vcpu_info_t dummy_vcpu_info;
 
@@ -64,6 +69,11 @@ uint32_t clock_read(struct clock *c)
 uint32_t clock_generation(void)
 {
     return generation;
+}
+
+bool tsc_offsets_differ(void)
+{
+    return offsets_differ;
 }
 
 bool tsc_is_stable(void)
@@ -104,6 +114,7 @@ static int setup(void **state)
     timer_virqs = unblocks = nr_seen = 0;
     timers_init();
     vcpu_time_init();
+    domain = (struct domain){.id = 1};
     vcpu.domain = &domain;
     vcpu.vcpu_info = &vcpu_info;
     vcpu.pv.kernel_mode = true;
@@ -278,6 +289,74 @@ static void test_initial_periodic_timer(void **state)
     assert_int_equal(timer_virqs, 1);
 }
 
+/* What the guest makes of the counter. */
+static uint64_t guest_time(void)
+{
+    const vcpu_time_info_t *t = &vcpu_info.time;
+    struct time_scale scale = {t->tsc_to_system_mul, t->tsc_shift};
+
+    return t->system_time + time_scale_ticks(scale, guest_tsc(&vcpu) - t->tsc_timestamp);
+}
+
+static void test_emulated_counter(void **state)
+{
+    static const uint32_t khz[] = {1, 1000, 20000, 999999, 1000000, 2595103, 4000000, 4294967295u};
+    struct vcpu *vcpus[1] = {&vcpu};
+
+    (void)state;
+    domain.max_vcpus = 1;
+    domain.vcpu = vcpus;
+    stable = true;
+    for (unsigned int i = 0; i < sizeof(khz) / sizeof(khz[0]); i++) {
+        uint64_t tick = 1000000 / khz[i] + 1, last = 0;
+
+        clock_ns = 5000000000;
+        assert_int_equal(tsc_set_info(&domain, TSC_MODE_ALWAYS, khz[i], 7000000000, 2), 0);
+        time_vcpu_in(&vcpu);
+        assert_int_equal(vcpu_info.time.flags, 0);
+        assert_in_range(guest_tsc(&vcpu), (uint64_t)khz[i] * 7000 - 1, (uint64_t)khz[i] * 7000);
+        for (unsigned int k = 0; k < 100000; k++) {
+            uint64_t t = guest_time();
+
+            assert_in_range(t, (uint64_t)clock_ns - 2 * tick - 10, (uint64_t)clock_ns + 1);
+            assert_true(t >= last || k % 1000 == 1);
+            last = t;
+            clock_ns += 99991;
+            if (k % 1000 == 0)
+                time_vcpu_in(&vcpu);
+        }
+    }
+}
+
+static void test_tsc_modes(void **state)
+{
+    uint64_t elapsed;
+    uint32_t got;
+
+    (void)state;
+    tsc_init_domain(&domain);
+    assert_false(domain.time.tsc.emulated);
+    assert_int_equal(domain.time.tsc.incarnation, 1);
+    assert_int_equal(tsc_set_info(&domain, 3, 0, 0, 0), -EINVAL);
+    /* The same machine measured again, then another one. */
+    assert_int_equal(tsc_set_info(&domain, TSC_MODE_DEFAULT, 2000100, 1000, 1), 0);
+    assert_false(domain.time.tsc.emulated);
+    assert_int_equal(tsc_set_info(&domain, TSC_MODE_DEFAULT, 2100000, 1000, 1), 0);
+    assert_true(domain.time.tsc.emulated);
+    clock_ns += 500;
+    tsc_get_info(&domain, &got, &elapsed);
+    assert_int_equal(got, 2100000);
+    assert_int_equal(elapsed, 1500);
+    assert_int_equal(tsc_set_info(&domain, TSC_MODE_NEVER, 2100000, 1000, 1), 0);
+    assert_false(domain.time.tsc.emulated);
+    tsc_get_info(&domain, &got, &elapsed);
+    assert_int_equal(got | elapsed, 0);
+    offsets_differ = true;
+    assert_int_equal(tsc_set_info(&domain, TSC_MODE_DEFAULT, 0, 0, 0), 0);
+    assert_true(domain.time.tsc.emulated);
+    offsets_differ = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +367,8 @@ int main(void)
         cmocka_unit_test_setup(test_set_timer_op, setup),
         cmocka_unit_test_setup(test_periodic, setup),
         cmocka_unit_test_setup(test_initial_periodic_timer, setup),
+        cmocka_unit_test_setup(test_emulated_counter, setup),
+        cmocka_unit_test_setup(test_tsc_modes, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
