@@ -23,7 +23,7 @@ domctl_fn domctl_getdomaininfo, domctl_getvcpuinfo, domctl_getpageframeinfo3, do
 /* Scheduling and vCPU state: domctl_vcpu.c */
 domctl_fn domctl_vcpuaffinity, domctl_scheduler_op, domctl_setvcpucontext, domctl_getvcpucontext;
 /* Rights: domctl_permission.c */
-domctl_fn domctl_ioport_permission, domctl_iomem_permission, domctl_irq_permission;
+domctl_fn domctl_ioport_permission, domctl_iomem_permission, domctl_irq_permission, domctl_memory_mapping;
 
 /* CPUID and MSRs of a domain: domctl_policy.c */
 domctl_fn domctl_get_cpu_policy, domctl_set_cpu_policy;

@@ -26,6 +26,7 @@
 #include <grant/grant.h>
 #include <irq/pirq.h>
 #include <lib/string.h>
+#include <mm/iomem.h>
 #include <mm/page_alloc.h>
 #include <mm/page_type.h>
 #include <sched/sched.h>
@@ -183,6 +184,7 @@ static void domain_init_fields(struct domain *d, const struct domain_config *con
     d->id = config->id;
     spin_lock_init(&d->lock, LOCK_DOMAIN);
     spin_lock_init(&d->mm.page_lock, LOCK_PAGE_ALLOC_DOMAIN);
+    iomem_domain_init(d);
     d->max_vcpus = config->max_vcpus;
     d->is_privileged = d->is_hardware = config->privileged;
     d->ssidref = config->ssidref;
@@ -208,6 +210,7 @@ static void domain_free(struct domain *d)
     if (d->shared_info)
         unshare_vmm_page(virt_to_page(d->shared_info));
     xfree(d->pv.ioport_bitmap);
+    iomem_domain_free(d);
     cpu_policy_free_domain(d);
     domain_struct_free(d);
 }

@@ -1,3 +1,4 @@
+#include <base/atomic.h>
 #include <base/bug.h>
 #include <base/compiler.h>
 #include <base/errno.h>
@@ -131,8 +132,8 @@ int pirq_bind(struct domain *d, uint32_t pirq, uint32_t port, struct vcpu *v, bo
     int rc;
 
     if (!p)
-        return -EINVAL;
-    rc = bind_locked(desc, p, port, v, share);
+        return -EPERM;
+    rc = p->denied ? -EPERM : bind_locked(desc, p, port, v, share);
     spin_unlock_irqrestore(&desc->lock, flags);
     return rc;
 }
@@ -227,7 +228,7 @@ static void set_source(struct pirq *p, struct irq_desc *desc)
     unsigned long flags = spin_lock_irqsave(&desc->lock);
 
     p->irq = desc->irq;
-    p->reserved = false;
+    p->reserved = p->denied = false;
     spin_unlock_irqrestore(&desc->lock, flags);
 }
 
@@ -254,7 +255,9 @@ static int choose_gsi_number(const struct domain *d, uint32_t gsi, int pirq, boo
 
         return have >= 0 || (p && p->irq != IRQ_NONE) ? -EEXIST : pirq;
     }
-    return gsi < d->irq.nr_pirqs && number_free(d, gsi) ? (int)gsi : find_free_gsi_number(d);
+    if (d->is_hardware && gsi < d->irq.nr_pirqs && number_free(d, gsi))
+        return (int)gsi;
+    return find_free_gsi_number(d);
 }
 
 int pirq_map_gsi(struct domain *d, uint32_t gsi, int pirq)
@@ -377,6 +380,22 @@ int pirq_reserve(struct domain *d, bool gsi)
     }
     spin_unlock(&d->irq.lock);
     return n;
+}
+
+int pirq_permit(struct domain *caller, uint32_t pirq, struct domain *d, bool allow)
+{
+    const struct pirq *p = pirq_find(caller, pirq);
+    uint32_t irq = p ? READ_ONCE(p->irq) : IRQ_NONE;
+    int n;
+
+    if (irq == IRQ_NONE || READ_ONCE(p->denied))
+        return -EPERM;
+    spin_lock(&d->irq.lock);
+    n = number_of_source(d, irq);
+    if (n >= 0)
+        WRITE_ONCE(d->irq.pirqs[n]->denied, !allow);
+    spin_unlock(&d->irq.lock);
+    return 0;
 }
 
 uint32_t pirq_to_irq(struct domain *d, uint32_t pirq)

@@ -19,6 +19,7 @@ struct pirq {
     struct domain *domain;
     uint32_t pirq;
     uint32_t irq;      /* mapped source, IRQ_NONE if none; changes under LOCK_PIRQ and the source's lock */
+    bool denied;       /* XEN_DOMCTL_irq_permission took the right to it away; LOCK_PIRQ */
     bool reserved;     /* PHYSDEVOP_get_free_pirq gave it out, nothing mapped yet; LOCK_PIRQ */
     bool eoi_owed;     /* source's lock, as the rest */
     uint32_t port;     /* bound event channel, 0 if none */
@@ -32,7 +33,7 @@ void pirq_domain_free(struct domain *d);
 
 /*
  * For EVTCHNOP_bind_pirq: from now on the interrupt raises port, on the CPU of
- * v if that is possible. -EINVAL: not mapped; -EBUSY: the VMM or a domain that
+ * v if that is possible. -EPERM: not mapped, or denied; -EBUSY: the VMM or a domain that
  * does not share has it; -EEXIST: already bound.
  */
 int pirq_bind(struct domain *d, uint32_t pirq, uint32_t port, struct vcpu *v, bool share);
@@ -59,6 +60,11 @@ int pirq_map_msi(struct domain *d, uint32_t first_irq, uint32_t nr, int pirq);
 int pirq_unmap(struct domain *d, uint32_t pirq);
 /* Reserves a free number; -ENOSPC, -ENOMEM. */
 int pirq_reserve(struct domain *d, bool gsi);
+/*
+ * XEN_DOMCTL_irq_permission: whether d may bind the source that is the caller's pirq. To map it for d gives
+ * the right, too. What is bound stays. -EPERM: the caller has no such pirq, or no right to it.
+ */
+int pirq_permit(struct domain *caller, uint32_t pirq, struct domain *d, bool allow);
 /* The source of a mapped pirq, or IRQ_NONE. */
 uint32_t pirq_to_irq(struct domain *d, uint32_t pirq);
 

@@ -1,7 +1,12 @@
+#include <base/atomic.h>
 #include <base/bug.h>
 #include <base/compiler.h>
+#include <base/errno.h>
+#include <cpu/features.h>
 #include <domain/domain.h>
+#include <lib/ranges.h>
 #include <mm/iomem.h>
+#include <mm/page_alloc.h>
 
 /* IO-APICs are the only numerous ones: one range for each unless adjacent. */
 #define MAX_RANGES 192
@@ -66,7 +71,77 @@ bool iomem_read_only(mfn_t mfn)
     return in_ranges(&read_only, mfn);
 }
 
-bool iomem_access_ok(const struct domain *d, mfn_t mfn)
+void iomem_domain_init(struct domain *d)
 {
-    return d->is_hardware && !iomem_denied(mfn);
+    spin_lock_init(&d->mm.iomem_lock, LOCK_IOMEM);
+}
+
+void iomem_domain_free(struct domain *d)
+{
+    xfree(d->mm.iomem_ranges);
+    d->mm.iomem_ranges = NULL;
+}
+
+/* Of the hardware domain the set tells what it has not. */
+static bool has_range(struct domain *d, uint64_t first, uint64_t last)
+{
+    const struct range_set *set;
+    bool ok = d->is_hardware;
+
+    if (!READ_ONCE(d->mm.iomem_ranges))
+        return ok;
+    spin_lock(&d->mm.iomem_lock);
+    set = d->mm.iomem_ranges;
+    ok = d->is_hardware ? !ranges_overlap(set, first, last) : ranges_contain(set, first, last);
+    spin_unlock(&d->mm.iomem_lock);
+    return ok;
+}
+
+bool iomem_access_ok(struct domain *d, mfn_t mfn)
+{
+    return has_range(d, mfn_x(mfn), mfn_x(mfn)) && !iomem_denied(mfn);
+}
+
+static bool touches(const struct range_list *list, uint64_t first, uint64_t last)
+{
+    for (unsigned int i = 0; i < list->nr; i++)
+        if (first <= list->range[i].last && last >= list->range[i].first)
+            return true;
+    return false;
+}
+
+bool iomem_may_give(struct domain *d, uint64_t first, uint64_t nr)
+{
+    uint64_t last = first + nr - 1;
+
+    return !(last >> (host_cpu.phys_bits - PAGE_SHIFT)) && !touches(&denied, first, last) &&
+           !touches(&read_only, first, last) && has_range(d, first, last);
+}
+
+int iomem_permit(struct domain *d, uint64_t first, uint64_t nr, bool allow)
+{
+    struct range_set *new = NULL;
+    bool ok;
+
+    if (!d->mm.iomem_ranges) {
+        if (allow == d->is_hardware)
+            return 0;
+        new = xzalloc(struct range_set);
+        if (!new)
+            return -ENOMEM;
+    }
+    spin_lock(&d->mm.iomem_lock);
+    if (new)
+        d->mm.iomem_ranges = new;
+    ok = allow == d->is_hardware ? ranges_remove(d->mm.iomem_ranges, first, first + nr - 1)
+                                 : ranges_add(d->mm.iomem_ranges, first, first + nr - 1);
+    spin_unlock(&d->mm.iomem_lock);
+    if (ok && allow)
+        d->mm.drives_devices = true;
+    return ok ? 0 : -ENOMEM;
+}
+
+bool domain_drives_devices(const struct domain *d)
+{
+    return d->is_hardware || d->mm.drives_devices;
 }

@@ -1,6 +1,7 @@
 /*
  * Who may map frames that are not RAM. The hardware domain owns the machine's
- * devices: it may map every such frame but those the VMM keeps for itself.
+ * devices: it may map every such frame but those the VMM keeps for itself, and
+ * may give any of them to another domain.
  */
 #ifndef MM_IOMEM_H
 #define MM_IOMEM_H
@@ -26,7 +27,19 @@ bool iomem_denied(mfn_t mfn);
 void iomem_set_read_only(mfn_t first, uint64_t nr);
 bool iomem_read_only(mfn_t mfn);
 
-/* Whether d may map the frame, given that it is not RAM. Any context. */
-bool iomem_access_ok(const struct domain *d, mfn_t mfn);
+/* Whether d may map the frame, given that it is not RAM. Any context that may take LOCK_IOMEM. */
+bool iomem_access_ok(struct domain *d, mfn_t mfn);
+
+/*
+ * XEN_DOMCTL_iomem_permission: whether d may give nr frames from `first` on to others (it has them all, and
+ * none is one that the VMM uses), and gives or takes them. What is mapped stays mapped. -ENOMEM.
+ */
+bool iomem_may_give(struct domain *d, uint64_t first, uint64_t nr);
+int iomem_permit(struct domain *d, uint64_t first, uint64_t nr, bool allow);
+void iomem_domain_init(struct domain *d);
+void iomem_domain_free(struct domain *d);
+
+/* Whether it has, or had, ports or frames of devices. */
+bool domain_drives_devices(const struct domain *d);
 
 #endif

@@ -5,6 +5,7 @@
 #include <domain/domain.h>
 #include <lib/string.h>
 #include <mm/guest_access.h>
+#include <mm/iomem.h>
 #include <mm/pt_update.h>
 #include <mm/tlb.h>
 #include <mm/validate.h>
@@ -145,7 +146,7 @@ static void wbinvd_here(void *unused)
 /* Only who drives devices needs it, and it is slow for everybody. */
 static int flush_cache(bool everywhere)
 {
-    if (!current->domain->is_hardware)
+    if (!domain_drives_devices(current->domain))
         return -EACCES;
     if (everywhere)
         on_selected_cpus(&cpu_online_map, wbinvd_here, NULL);

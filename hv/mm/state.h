@@ -7,6 +7,7 @@
 #include <mm/page.h>
 
 struct e820_entry;
+struct range_set;
 
 struct mm_domain {
     spinlock_t page_lock;   /* LOCK_PAGE_ALLOC_DOMAIN: pages, tot_pages, extra_pages */
@@ -18,7 +19,11 @@ struct mm_domain {
     uint64_t relinquish_left;  /* frames that domain_relinquish_memory() has yet to look at */
     uint32_t relinquish_state; /* its step */
     uint32_t nr_e820;          /* entries of e820; LOCK_DOMAIN */
-    struct e820_entry *e820;   /* its memory map as XENMEM_set_memory_map gave it, or NULL */
+    spinlock_t iomem_lock;     /* LOCK_IOMEM */
+    /* Device frames it was given; of the hardware domain, those taken from it. NULL: none. */
+    struct range_set *iomem_ranges;
+    bool drives_devices;     /* was ever given ports or frames: it may choose cacheability */
+    struct e820_entry *e820; /* its memory map as XENMEM_set_memory_map gave it, or NULL */
 };
 
 struct mm_vcpu {

@@ -20,14 +20,14 @@ int nonpresent_pte_check(pte_t e, const struct domain *d)
 }
 
 /* Device memory, holes: anything that has no page_info. */
-static noinline int device_get(mfn_t mfn, const struct domain *d, domid_t fd)
+static noinline int device_get(mfn_t mfn, struct domain *d, domid_t fd)
 {
     if (mfn_x(mfn) >> (host_cpu.phys_bits - PAGE_SHIFT)) /* would fault as reserved bits */
         return -EPERM;
     if (!iomem_access_ok(d, mfn))
         return -EPERM;
     if (fd != d->id && fd < DOMID_FIRST_RESERVED) {
-        const struct domain *foreign = domain_by_id(fd);
+        struct domain *foreign = domain_by_id(fd);
 
         if (!foreign || !iomem_access_ok(foreign, mfn))
             return -EPERM;
@@ -46,10 +46,10 @@ static int writable_ref(struct page_info *page)
  */
 static bool cacheability_ok(pte_t e, const struct domain *d)
 {
-    return likely(!(e & PTE_CACHE)) || d->is_hardware;
+    return likely(!(e & PTE_CACHE)) || domain_drives_devices(d);
 }
 
-int l1e_get(pte_t e, const struct domain *d, domid_t fd)
+int l1e_get(pte_t e, struct domain *d, domid_t fd)
 {
     mfn_t mfn = pte_mfn(e);
     struct page_info *page;
@@ -227,7 +227,7 @@ static int nonpresent_check_all(const pte_t *t, unsigned int i, const struct dom
     return 0;
 }
 
-static int validate_l1(struct page_info *page, const struct domain *d)
+static int validate_l1(struct page_info *page, struct domain *d)
 {
     pte_t *l1 = page_to_virt(page);
     domid_t owner = page->owner;

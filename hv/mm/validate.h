@@ -61,7 +61,7 @@ int nonpresent_pte_check(pte_t e, const struct domain *d) __must_check;
  * d's), -EINVAL (a cacheability that is not d's to choose), -EBUSY (not fd's frame, or
  * in use as something that must not be written).
  */
-int l1e_get(pte_t e, const struct domain *d, domid_t fd) __must_check;
+int l1e_get(pte_t e, struct domain *d, domid_t fd) __must_check;
 /* Drops them; nothing for a non-present one. */
 void l1e_put(pte_t e);
 /* A mapped entry that becomes writable: the type reference that is new. -EBUSY. */

@@ -19,6 +19,8 @@
 #define PORT_PCI_DATA      0xcfc
 #define PCI_ADDRESS_ENABLE BIT(31)
 
+static DEFINE_SPINLOCK(cmos_lock, LOCK_CMOS);
+
 static uint32_t all_ones(unsigned int bytes)
 {
     return bytes == 4 ? ~0u : (1u << (8 * bytes)) - 1;
@@ -95,8 +97,42 @@ static bool pit_command_ok(uint8_t command)
 }
 
 /*
+ * CMOS. The index is latched per domain and its NMI bit kept from the machine; data is for who has both
+ * ports.
+ */
+static bool cmos_read(const struct domain *d, uint16_t port, uint32_t *value)
+{
+    if (port == PORT_CMOS_INDEX) {
+        *value = d->pv.cmos_index;
+        return true;
+    }
+    *value = all_ones(1);
+    if (!ioport_access_ok(d, PORT_CMOS_INDEX, 2))
+        return true;
+    spin_lock(&cmos_lock);
+    port_out(PORT_CMOS_INDEX, 1, d->pv.cmos_index & 0x7f);
+    *value = port_in(PORT_CMOS_DATA, 1);
+    spin_unlock(&cmos_lock);
+    return true;
+}
+
+static bool cmos_write(struct domain *d, uint16_t port, uint32_t value)
+{
+    if (port == PORT_CMOS_INDEX) {
+        d->pv.cmos_index = (uint8_t)value;
+        return true;
+    }
+    if (!ioport_access_ok(d, PORT_CMOS_INDEX, 2))
+        return true;
+    spin_lock(&cmos_lock);
+    port_out(PORT_CMOS_INDEX, 1, d->pv.cmos_index & 0x7f);
+    port_out(PORT_CMOS_DATA, 1, value);
+    spin_unlock(&cmos_lock);
+    return true;
+}
+
+/*
  * Ports that mean something else to a guest than to the machine. True: done.
- * The CMOS index is latched per domain and its NMI bit kept from the machine.
  */
 static bool special_read(struct vcpu *v, uint16_t port, unsigned int bytes, uint32_t *value)
 {
@@ -104,6 +140,8 @@ static bool special_read(struct vcpu *v, uint16_t port, unsigned int bytes, uint
 
     if ((port & ~7u) == PORT_PCI_ADDRESS)
         return pci_read_port(v, port, bytes, value);
+    if (bytes == 1 && (port == PORT_CMOS_INDEX || port == PORT_CMOS_DATA))
+        return cmos_read(d, port, value);
     if (bytes != 1 || !d->is_hardware)
         return false;
     switch (port) {
@@ -118,13 +156,6 @@ static bool special_read(struct vcpu *v, uint16_t port, unsigned int bytes, uint
     case PORT_PIT_COMMAND:
         *value = 0;
         return true;
-    case PORT_CMOS_INDEX:
-        *value = d->pv.cmos_index;
-        return true;
-    case PORT_CMOS_DATA:
-        port_out(PORT_CMOS_INDEX, 1, d->pv.cmos_index & 0x7f);
-        *value = port_in(PORT_CMOS_DATA, 1);
-        return true;
     default:
         return false;
     }
@@ -136,6 +167,8 @@ static bool special_write(struct vcpu *v, uint16_t port, unsigned int bytes, uin
 
     if ((port & ~7u) == PORT_PCI_ADDRESS)
         return pci_write_port(v, port, bytes, value);
+    if (bytes == 1 && (port == PORT_CMOS_INDEX || port == PORT_CMOS_DATA))
+        return cmos_write(d, port, value);
     if (bytes != 1 || !d->is_hardware)
         return false;
     switch (port) {
@@ -149,13 +182,6 @@ static bool special_write(struct vcpu *v, uint16_t port, unsigned int bytes, uin
     case PORT_PIT_COMMAND:
         if (pit_command_ok((uint8_t)value))
             port_out(port, 1, value);
-        return true;
-    case PORT_CMOS_INDEX:
-        d->pv.cmos_index = (uint8_t)value;
-        return true;
-    case PORT_CMOS_DATA:
-        port_out(PORT_CMOS_INDEX, 1, d->pv.cmos_index & 0x7f);
-        port_out(PORT_CMOS_DATA, 1, value);
         return true;
     default:
         return false;

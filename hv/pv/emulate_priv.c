@@ -15,6 +15,7 @@
 #include <domain/domain.h>
 #include <lib/string.h>
 #include <mm/guest_access.h>
+#include <mm/iomem.h>
 #include <mm/pt_update.h>
 #include <pv/debugreg.h>
 #include <pv/decode.h>
@@ -271,7 +272,7 @@ static enum outcome emulate_xsetbv(struct context *c)
 /* Only a guest that has caches of devices to care for needs it; for others it would just be slow. */
 static enum outcome emulate_wbinvd(struct context *c)
 {
-    if (c->v->domain->is_hardware)
+    if (domain_drives_devices(c->v->domain))
         wbinvd();
     return EMULATED;
 }

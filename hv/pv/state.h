@@ -59,7 +59,7 @@ struct pv_vcpu {
 };
 
 struct pv_domain {
-    /* I/O ports the domain may use: bit per port; NULL: none. */
+    /* I/O ports it was given, bit per port; of the hardware domain, those taken from it. NULL: none. */
     uint8_t *ioport_bitmap;
     uint32_t pci_address; /* as last written to port CF8 */
     uint8_t cmos_index;   /* as last written to port 70 */

@@ -14,6 +14,7 @@
 #include <event/evtchn.h>
 #include <grant/grant.h>
 #include <irq/pirq.h>
+#include <mm/iomem.h>
 #include <mm/page_alloc.h>
 #include <mm/page_type.h>
 #include <pv/pv.h>
@@ -80,6 +81,14 @@ int evtchn_send(struct domain *d, uint32_t port)
 void send_global_virq(uint32_t virq)
 {
     virqs++;
+}
+
+void iomem_domain_init(struct domain *d)
+{
+}
+
+void iomem_domain_free(struct domain *d)
+{
 }
 
 void tsc_init_domain(struct domain *d)

@@ -1,6 +1,7 @@
 /* unit: hv/pv/emulate_priv.c hv/pv/emulate_io.c hv/pv/emulate_mem.c hv/pv/decode.c hv/pv/iopl.c
  * hv/pv/ioport.c tests/unit/stubs/printk.c */
 #include "unit.h"
+#include <stdlib.h>
 #include <string.h>
 #include <base/compiler.h>
 #include <base/errno.h>
@@ -14,6 +15,8 @@
 #include <domain/domain.h>
 #include <irq/pci.h>
 #include <mm/guest_access.h>
+#include <mm/iomem.h>
+#include <mm/page_alloc.h>
 #include <mm/pt_update.h>
 #include <pv/debugreg.h>
 #include <pv/descriptor.h>
@@ -162,6 +165,21 @@ void fpu_set_ts(struct vcpu *v, bool ts)
 
 void fpu_cr4_changed(struct vcpu *v)
 {
+}
+
+bool domain_drives_devices(const struct domain *d)
+{
+    return d->is_hardware || d->mm.drives_devices;
+}
+
+void *xzalloc_bytes(size_t size)
+{
+    return calloc(1, size);
+}
+
+void xfree(void *p)
+{
+    free(p);
 }
 
 uint64_t guest_tsc(const struct vcpu *v)
@@ -372,11 +390,49 @@ static void test_io_bitmap(void **state)
     assert_false(vcpu.pv.kernel_mode);
 }
 
+/* With rights it finds what it was given, and CMOS only with both of its ports. */
+static void test_given_ports(void **state)
+{
+    domain.is_hardware = false;
+    assert_int_equal(ioport_permit(&domain, 0x80, 0x81, true), 0);
+    assert_true(domain.mm.drives_devices);
+    assert_true(ioport_access_ok(&domain, 0x80, 2));
+    assert_false(ioport_access_ok(&domain, 0x80, 4));
+    assert_false(ioport_access_ok(&domain, 0x7f, 1));
+    regs->rdx = 0x80;
+    assert_true(EMULATE(0xee));
+    assert_int_equal(outs, 1);
+    regs->rdx = 0x82;
+    assert_true(EMULATE(0xee));
+    assert_int_equal(outs, 1);
+    assert_int_equal(ioport_permit(&domain, 0x71, 0x71, true), 0);
+    regs->rdx = 0x71;
+    assert_true(EMULATE(0xee));
+    assert_int_equal(outs, 1);
+    assert_int_equal(ioport_permit(&domain, 0x70, 0x70, true), 0);
+    assert_true(EMULATE(0xee));
+    assert_int_equal(outs, 3);
+    assert_int_equal(ioport_permit(&domain, 0, 0xffff, false), 0);
+    assert_true(EMULATE(0xee));
+    assert_int_equal(outs, 3);
+    xfree(domain.pv.ioport_bitmap);
+    domain.pv.ioport_bitmap = NULL;
+    domain.mm.drives_devices = false;
+    domain.is_hardware = true;
+    assert_false(ioport_may_give(&domain, 0xcf8, 0xcf8));
+    assert_true(ioport_may_give(&domain, 0x80, 0x8f));
+    assert_int_equal(ioport_permit(&domain, 0x80, 0x80, false), 0);
+    assert_false(ioport_may_give(&domain, 0x80, 0x8f));
+    assert_false(ioport_access_ok(&domain, 0x80, 1));
+    xfree(domain.pv.ioport_bitmap);
+    domain.pv.ioport_bitmap = NULL;
+}
+
 /* Without rights to the device a guest finds nothing there. */
 static void test_ordinary_domain(void **state)
 {
     domain.is_hardware = false;
-    regs->rdx = 0x70;
+    regs->rdx = 0x71;
     assert_true(EMULATE(0xec));
     assert_int_equal(regs->rax, 0xff);
     assert_true(EMULATE(0xee));
@@ -770,6 +826,7 @@ int main(void)
         TEST(test_debug_registers),
         TEST(test_single_step),
         TEST(test_xsetbv),
+        TEST(test_given_ports),
         TEST(test_rdtsc),
         TEST(test_cpuid),
         TEST(test_umip),

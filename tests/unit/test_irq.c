@@ -80,7 +80,7 @@ static int tear_down(void **state)
 
 static void bind(int domain, uint32_t gsi, uint32_t port, bool share)
 {
-    assert_int_equal(pirq_map_gsi(&test_domains[domain], gsi, -1), gsi);
+    assert_int_equal(pirq_map_gsi(&test_domains[domain], gsi, (int)gsi), gsi);
     assert_int_equal(pirq_bind(&test_domains[domain], gsi, port, &test_vcpus[domain], share), 0);
 }
 
@@ -145,7 +145,7 @@ static void shared_line_waits_for_all(void **state)
 {
     bind(0, LEVEL_GSI, 1, true);
     bind(1, LEVEL_GSI, 2, true);
-    assert_int_equal(pirq_map_gsi(&test_domains[2], LEVEL_GSI, -1), LEVEL_GSI);
+    assert_int_equal(pirq_map_gsi(&test_domains[2], LEVEL_GSI, LEVEL_GSI), LEVEL_GSI);
     assert_int_equal(pirq_bind(&test_domains[2], LEVEL_GSI, 3, &test_vcpus[2], false), -EBUSY);
     assert_int_equal(pirq_bind(&test_domains[2], LEVEL_GSI, 3, &test_vcpus[2], true), 0);
     model_line(LEVEL_GSI, true);
@@ -168,7 +168,7 @@ static void shared_line_waits_for_all(void **state)
 static void unshared_line_has_one_guest(void **state)
 {
     bind(0, LEVEL_GSI, 1, false);
-    assert_int_equal(pirq_map_gsi(&test_domains[1], LEVEL_GSI, -1), LEVEL_GSI);
+    assert_int_equal(pirq_map_gsi(&test_domains[1], LEVEL_GSI, LEVEL_GSI), LEVEL_GSI);
     assert_int_equal(pirq_bind(&test_domains[1], LEVEL_GSI, 2, &test_vcpus[1], true), -EBUSY);
     assert_int_equal(pirq_bind(&test_domains[0], LEVEL_GSI, 3, &test_vcpus[0], false), -EEXIST);
 }
@@ -303,7 +303,7 @@ static void gsi_numbers(void **state)
     assert_int_equal(pirq_unmap(d, 16), -EINVAL);
     assert_int_equal(pirq_unmap(d, 100000), -EINVAL);
     assert_int_equal(pirq_to_irq(d, 16), IRQ_NONE);
-    assert_int_equal(pirq_bind(d, 16, 1, &test_vcpus[0], true), -EINVAL);
+    assert_int_equal(pirq_bind(d, 16, 1, &test_vcpus[0], true), -EPERM);
     assert_int_equal(pirq_eoi(d, 16), -EINVAL);
     out_of_memory = true;
     assert_int_equal(pirq_map_gsi(d, 22, -1), -ENOMEM);
@@ -311,6 +311,26 @@ static void gsi_numbers(void **state)
     d->dying = DOMAIN_DYING;
     assert_int_equal(pirq_map_gsi(d, 22, -1), -EINVAL);
     d->dying = DOMAIN_ALIVE;
+}
+
+/* XEN_DOMCTL_irq_permission names the caller's pirq; what it takes away may not be bound any more. */
+static void irq_rights(void **state)
+{
+    struct domain *owner = &test_domains[0], *d = &test_domains[1];
+
+    assert_int_equal(pirq_permit(owner, 20, d, true), -EPERM);
+    assert_int_equal(pirq_map_gsi(owner, 20, -1), 20);
+    assert_int_equal(pirq_permit(owner, 20, d, true), 0);
+    assert_int_equal(pirq_bind(d, 20, 1, &test_vcpus[1], true), -EPERM);
+    assert_int_equal(pirq_map_gsi(d, 20, -1), 16); /* its own number is only the hardware domain's */
+    assert_int_equal(pirq_bind(d, 16, 1, &test_vcpus[1], true), 0);
+    assert_int_equal(pirq_permit(owner, 20, d, false), 0);
+    pirq_unbind(d, 16, 1);
+    assert_int_equal(pirq_bind(d, 16, 1, &test_vcpus[1], true), -EPERM);
+    assert_int_equal(pirq_permit(owner, 20, d, true), 0);
+    assert_int_equal(pirq_bind(d, 16, 1, &test_vcpus[1], true), 0);
+    assert_int_equal(pirq_permit(owner, 20, owner, false), 0);
+    assert_int_equal(pirq_permit(owner, 20, d, true), -EPERM);
 }
 
 static void msi_numbers(void **state)
@@ -522,6 +542,7 @@ int main(void)
         TEST(gsi_mode_is_set_once),
         TEST(view_of_the_ioapic),
         TEST(gsi_numbers),
+        TEST(irq_rights),
         TEST(msi_numbers),
         TEST(numbers_run_out),
         TEST(late_interrupt_of_a_released_source),

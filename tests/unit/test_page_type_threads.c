@@ -93,7 +93,12 @@ void xfree(void *p)
     free(p);
 }
 
-bool iomem_access_ok(const struct domain *d, mfn_t mfn)
+bool domain_drives_devices(const struct domain *d)
+{
+    return d->is_hardware;
+}
+
+bool iomem_access_ok(struct domain *d, mfn_t mfn)
 {
     return false;
 }

@@ -25,10 +25,12 @@ enum lock_rank {
     LOCK_IRQ_DESC,          /* one interrupt's routing, handler and guest bindings (irq) */
     LOCK_VECTOR,            /* vector allocation on all CPUs (irq) */
     LOCK_PCI,               /* PCI configuration mechanism 1's address/data pair (irq) */
+    LOCK_CMOS,              /* the CMOS's index/data pair */
     LOCK_IOAPIC,            /* the IO-APIC's index/data register pair (irq) */
     LOCK_SCHED,             /* one CPU's run queue and the state of vCPUs on it (irq) */
     LOCK_TIMER,             /* one CPU's timer heap (irq) */
     LOCK_TIME,              /* wall clock and calibration values (irq) */
+    LOCK_IOMEM,             /* which device frames a domain may map */
     LOCK_VMM_PT,            /* the VMM's own page tables (ioremap) */
     LOCK_HEAP,              /* small-object allocator */
     LOCK_PAGE_ALLOC,        /* free frame lists (irq) */

@@ -284,7 +284,7 @@ void stubs_reset(void)
     for (uint32_t i = 0; i < 3; i++) {
         memset(&test_domains[i], 0, sizeof(test_domains[i]));
         memset(&test_vcpus[i], 0, sizeof(test_vcpus[i]));
-        test_domains[i].is_privileged = i == 0;
+        test_domains[i].is_privileged = test_domains[i].is_hardware = i == 0;
         test_vcpus[i].domain = &test_domains[i];
     }
     eois = unmasked_ports = 0;
