@@ -8,7 +8,7 @@
 
 #define STACK_TOP 0x405000ul
 
-enum { L4, L3, L2, L1, CODE, CODE2, ANSWERS, STACK, FRAMES };
+enum { L4, L3, L2, L1, CODE, CODE2, ANSWERS, STACK, SPARE, FRAMES = SPARE + CHILD_SPARES };
 
 extern const char __start_child_text[], __stop_child_text[];
 extern const char child_fault[], child_undefined[];
@@ -150,6 +150,11 @@ uint64_t child_get(unsigned int n)
 
     hide();
     return value;
+}
+
+xen_pfn_t child_spare(unsigned int n)
+{
+    return frame[SPARE + n];
 }
 
 uint64_t child_window_entry(void)

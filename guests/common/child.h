@@ -35,6 +35,9 @@ extern struct vcpu_guest_context child_context;
 /* Word n of the answers page: set before it runs, read afterwards. */
 void child_put(unsigned int n, uint64_t value);
 uint64_t child_get(unsigned int n);
+/* Frames of its memory that nothing uses. */
+#define CHILD_SPARES 3u
+xen_pfn_t child_spare(unsigned int n);
 /* The machine address of the entry that maps CHILD_WINDOW. */
 uint64_t child_window_entry(void);
 /* Unpauses it, and waits for it to shut down (CHILD_END()): whether it did. Undone by child_rerun(). */

@@ -20,8 +20,11 @@ domctl_fn domctl_createdomain, domctl_destroydomain, domctl_pausedomain, domctl_
 /* What tools ask: domctl_info.c */
 domctl_fn domctl_getdomaininfo, domctl_getvcpuinfo, domctl_getpageframeinfo3, domctl_nodeaffinity,
     domctl_tscinfo;
-/* Scheduling and vCPU state: domctl_vcpu.c */
-domctl_fn domctl_vcpuaffinity, domctl_scheduler_op, domctl_setvcpucontext, domctl_getvcpucontext;
+/* Scheduling: domctl_vcpu.c */
+domctl_fn domctl_vcpuaffinity, domctl_scheduler_op;
+/* vCPU state: domctl_vcpu_state.c */
+domctl_fn domctl_setvcpucontext, domctl_getvcpucontext, domctl_ext_vcpucontext, domctl_vcpuextstate,
+    domctl_vcpu_msrs;
 /* Rights: domctl_permission.c */
 domctl_fn domctl_ioport_permission, domctl_iomem_permission, domctl_irq_permission, domctl_memory_mapping;
 

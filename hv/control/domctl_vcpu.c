@@ -1,13 +1,8 @@
-/* A vCPU in the hands of the toolstack: where it runs, how much, and its registers. */
+/* A vCPU in the hands of the toolstack: where it runs, and how much. */
 #include <base/errno.h>
 #include <control/domctl.h>
 #include <control/cpumask_arg.h>
-#include <lib/string.h>
-#include <mm/guest_access.h>
-#include <mm/page_alloc.h>
-#include <pv/pv.h>
 #include <sched/sched.h>
-#include <time/time.h>
 
 static cpumask_t mask_and(const cpumask_t *a, const cpumask_t *b)
 {
@@ -88,63 +83,4 @@ int domctl_scheduler_op(struct domain *d, struct xen_domctl *op, bool *copyback)
     default:
         return -EINVAL;
     }
-}
-
-static void set_down(struct vcpu *v, bool down)
-{
-    if (down)
-        atomic_or(&v->sched.pause_flags, VPF_DOWN);
-    else
-        atomic_and(&v->sched.pause_flags, ~VPF_DOWN);
-}
-
-int domctl_setvcpucontext(struct domain *d, struct xen_domctl *op, bool *copyback)
-{
-    struct vcpu *v = domain_vcpu(d, op->u.vcpucontext.vcpu);
-    struct vcpu_guest_context *c;
-    int rc;
-
-    if (d == current->domain || op->u.vcpucontext.vcpu >= d->max_vcpus || !v)
-        return -EINVAL;
-    if (!guest_handle_va(op->u.vcpucontext.ctxt))
-        return -EOPNOTSUPP; /* a reset: for guests that bring their vCPUs down */
-    c = xzalloc(struct vcpu_guest_context);
-    if (!c)
-        return -ENOMEM;
-    domain_pause(d);
-    rc = copy_from_guest(c, guest_handle_va(op->u.vcpucontext.ctxt), sizeof(*c));
-    if (!rc)
-        rc = pv_set_context(v, c);
-    if (!rc)
-        set_down(v, !(c->flags & VGCF_online));
-    /* The builder has cleared shared_info since the domain was created. */
-    if (!rc && !v->id)
-        time_update_wallclock(d);
-    domain_unpause(d);
-    xfree(c);
-    return rc;
-}
-
-int domctl_getvcpucontext(struct domain *d, struct xen_domctl *op, bool *copyback)
-{
-    struct vcpu *v = domain_vcpu(d, op->u.vcpucontext.vcpu);
-    struct vcpu_guest_context *c;
-    int rc;
-
-    if (d == current->domain || op->u.vcpucontext.vcpu >= d->max_vcpus)
-        return -EINVAL;
-    if (!v)
-        return -ESRCH;
-    if (!v->is_initialised)
-        return -ENODATA;
-    c = xzalloc(struct vcpu_guest_context);
-    if (!c)
-        return -ENOMEM;
-    domain_pause(d);
-    pv_get_context(v, c);
-    domain_unpause(d);
-    rc = copy_to_guest(guest_handle_va(op->u.vcpucontext.ctxt), c, sizeof(*c));
-    xfree(c);
-    *copyback = true;
-    return rc;
 }

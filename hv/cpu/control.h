@@ -48,6 +48,9 @@ struct vcpu;
 /* CR0 without TS; also what a guest reads. */
 #define HOST_CR0 (CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)
 
+/* What a guest's CR4 shows of the VMM's. */
+#define CR4_VISIBLE (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+
 /* What a vCPU may choose for itself; cr4_guest_bits: as far as the CPU has it. */
 #define CR4_GUEST_BITS (CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE)
 

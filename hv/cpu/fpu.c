@@ -146,6 +146,17 @@ uint32_t fpu_xsave_size(uint64_t xcr0)
     return size;
 }
 
+static void set_initial_state(struct vcpu *v)
+{
+    struct fpu_state *f = v->fpu;
+
+    memset(f->area, 0, area_size);
+    f->area->legacy.fcw = FCW_DEFAULT;
+    f->area->legacy.mxcsr = MXCSR_DEFAULT;
+    f->xcr0_used = 0;
+    v->pv.xcr0 = XCR0_X87;
+}
+
 int fpu_vcpu_init(struct vcpu *v)
 {
     struct fpu_state *f = xzalloc_bytes(sizeof(*f) + AREA_ALIGN + area_size);
@@ -153,11 +164,9 @@ int fpu_vcpu_init(struct vcpu *v)
     if (!f)
         return -ENOMEM;
     f->area = (struct xsave *)ROUND_UP((uintptr_t)f->space, AREA_ALIGN);
-    f->area->legacy.fcw = FCW_DEFAULT;
-    f->area->legacy.mxcsr = MXCSR_DEFAULT;
     f->cpu = ~0u;
-    v->pv.xcr0 = XCR0_X87;
     v->fpu = f;
+    set_initial_state(v);
     return 0;
 }
 
@@ -340,7 +349,61 @@ void fpu_import(struct vcpu *v, const void *fxsave)
     area->legacy.mxcsr &= mxcsr_mask;
     area->legacy.mxcsr_mask = 0;
     area->xstate_bv |= XCR0_X87 | XCR0_SSE;
+    if (cpu_has(XSAVE))
+        v->pv.xcr0 |= XCR0_SSE; /* what the image has */
     forget_owner(v->fpu);
+}
+
+void fpu_context_set(struct vcpu *v)
+{
+    if (v->pv.cr4_guest & CR4_OSXSAVE)
+        v->fpu->xcr0_used |= v->pv.xcr0 | XCR0_X87 | XCR0_SSE;
+    forget_owner(v->fpu);
+}
+
+void fpu_vcpu_reset(struct vcpu *v)
+{
+    forget_owner(v->fpu);
+    set_initial_state(v);
+}
+
+uint64_t fpu_xcr0_used(const struct vcpu *v)
+{
+    return v->fpu->xcr0_used;
+}
+
+const void *fpu_xsave_area(const struct vcpu *v)
+{
+    return v->fpu->area;
+}
+
+uint64_t fpu_guest_xstate_mask(void)
+{
+    return cpu_has(XSAVE) ? xcr0_mask : 0;
+}
+
+/* What XRSTOR would fault on (SDM vol 1, 13.8.1) is refused, but for MXCSR, whose unknown bits are dropped.
+ */
+int fpu_set_xstate(struct vcpu *v, uint64_t xcr0, uint64_t used, const void *image, uint32_t size)
+{
+    const struct xsave *new = image;
+    struct xsave *area = v->fpu->area;
+
+    if (!fpu_xcr0_valid(xcr0) || !fpu_xcr0_valid(used) || (xcr0 & ~used) || (new->xstate_bv & ~used))
+        return -EINVAL;
+    if (new->xcomp_bv)
+        return -EOPNOTSUPP;
+    for (unsigned int i = 0; i < ARRAY_SIZE(new->reserved); i++)
+        if (new->reserved[i])
+            return -EIO;
+    memset(area, 0, area_size);
+    memcpy(area, image, size);
+    area->legacy.mxcsr &= mxcsr_mask;
+    area->legacy.mxcsr_mask = 0;
+    v->fpu->xcr0_used = used | XCR0_X87 | XCR0_SSE;
+    v->pv.xcr0 = xcr0;
+    forget_owner(v->fpu);
+    return 0;
 }
 
 long hc_fpu_taskswitch(struct hypercall_args *args)

@@ -59,5 +59,23 @@ void fpu_cr4_changed(struct vcpu *v);
  */
 void fpu_export(struct vcpu *v, void *fxsave);
 void fpu_import(struct vcpu *v, const void *fxsave);
+/* After pv.cr4_guest or pv.xcr0 of a vCPU that does not run were set. */
+void fpu_context_set(struct vcpu *v);
+/* As fpu_vcpu_init() left it; not running. */
+void fpu_vcpu_reset(struct vcpu *v);
+
+/*
+ * The XSAVE image of a vCPU that does not run, in the standard format: the components it ever enabled (0: it
+ * has not used XSAVE), and fpu_xsave_size() of these bytes.
+ */
+uint64_t fpu_xcr0_used(const struct vcpu *v);
+const void *fpu_xsave_area(const struct vcpu *v);
+/* Components that such an image can have at all; 0 without XSAVE. */
+uint64_t fpu_guest_xstate_mask(void);
+/*
+ * Sets it; size is fpu_xsave_size(used). -EINVAL: not a state that XCR0 permits, or components in use that
+ * are not in `used`; -EOPNOTSUPP: compacted; -EIO: reserved bytes of the header.
+ */
+int fpu_set_xstate(struct vcpu *v, uint64_t xcr0, uint64_t used, const void *image, uint32_t size);
 
 #endif

@@ -22,6 +22,7 @@
 #define NR_MC_BANKS  2u /* shown to guests */
 #define MC_BANK(msr) (((msr)-MSR_MC0_CTL) / 4)
 #define MC_REG(msr)  (((msr)-MSR_MC0_CTL) % 4)
+#define MCG_COUNT    0xffUL
 #define MCG_SER_P    BIT(24)
 #define MCG_TES_P    BIT(11)
 #define MCG_CMCI_P   BIT(10)
@@ -120,6 +121,16 @@ static int mc_bank_write(const struct vcpu *v, uint32_t msr, uint64_t value)
     return 0;
 }
 
+uint64_t guest_mcg_cap_default(void)
+{
+    return NR_MC_BANKS | (host_cpu.vendor == VENDOR_INTEL ? MCG_SER_P | MCG_TES_P | MCG_CMCI_P : 0);
+}
+
+bool guest_mcg_cap_valid(uint64_t cap)
+{
+    return !(cap & ~(guest_mcg_cap_default() | MCG_COUNT));
+}
+
 static uint64_t misc_enable(void)
 {
     uint64_t value;
@@ -200,7 +211,7 @@ int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
         *value = v->pv.tsc_aux;
         return 0;
     case MSR_MCG_CAP:
-        *value = NR_MC_BANKS | (host_cpu.vendor == VENDOR_INTEL ? MCG_SER_P | MCG_TES_P | MCG_CMCI_P : 0);
+        *value = v->pv.mcg_cap;
         return 0;
     case MSR_MC0_CTL ... MSR_MC31_MISC:
         *value = mc_bank_read(msr);
@@ -288,6 +299,37 @@ int guest_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value)
         return install_hypercall_page(v, value);
     default:
         return range_write(v, msr, value);
+    }
+}
+
+const uint32_t migrated_msrs[NR_MIGRATED_MSRS] = {MSR_MISC_FEATURES_ENABLES, MSR_TSC_AUX};
+
+int migrated_msr_get(const struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+    switch (msr) {
+    case MSR_MISC_FEATURES_ENABLES:
+        *value = v->pv.cpuid_faulting ? MISC_FEATURES_CPUID_FAULTING : 0;
+        return 0;
+    case MSR_TSC_AUX:
+        *value = v->pv.tsc_aux;
+        return pv_guest_has(v, X86_FEATURE_RDTSCP) ? 0 : -EINVAL;
+    default:
+        return -EINVAL;
+    }
+}
+
+int migrated_msr_set(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+    switch (msr) {
+    case MSR_MISC_FEATURES_ENABLES:
+        return write_misc_features(v, value) ? -EINVAL : 0;
+    case MSR_TSC_AUX:
+        if (!pv_guest_has(v, X86_FEATURE_RDTSCP) || value >> 32)
+            return -EINVAL;
+        v->pv.tsc_aux = (uint32_t)value; /* loaded when the vCPU next runs */
+        return 0;
+    default:
+        return -EINVAL;
     }
 }
 

@@ -100,6 +100,23 @@ static int drop_table(struct page_info **table)
     return 0;
 }
 
+int vcpu_reset(struct vcpu *v)
+{
+    int rc;
+
+    atomic_or(&v->sched.pause_flags, VPF_DOWN);
+    v->is_initialised = false;
+    rc = drop_table(&v->pv.user_table);
+    if (!rc)
+        rc = drop_table(&v->pv.kernel_table);
+    if (rc)
+        return rc;
+    pv_vcpu_reset(v);
+    fpu_vcpu_reset(v);
+    atomic_and(&v->sched.pause_flags, ~(VPF_BLOCKED | VPF_POLL));
+    return 0;
+}
+
 int vcpu_drop_memory(struct vcpu *v)
 {
     int rc;

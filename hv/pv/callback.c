@@ -100,10 +100,6 @@ static long callback_register(struct vcpu *v, const struct callback_register *re
         return -ENOSYS;
     /* The event callback masks events in any case, and so does the NMI's. */
     set_callback(cb, reg->address, (reg->flags & CALLBACKF_mask_events) || cb == &v->pv.event);
-    if (cb == &v->pv.syscall32)
-        v->pv.syscall32_disables_events = cb->mask_events;
-    if (cb == &v->pv.sysenter)
-        v->pv.sysenter_disables_events = cb->mask_events;
     return 0;
 }
 

@@ -42,9 +42,6 @@ struct context {
     struct insn insn;
 };
 
-/* What a guest's CR4 shows of the VMM's. */
-#define CR4_VISIBLE (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)
-
 /* Elements of a string instruction between two looks at whether something more urgent waits. */
 #define STRING_BATCH 32
 

@@ -52,6 +52,8 @@ bool pv_map_ldt_page(struct vcpu *v, uint64_t offset);
 
 int pv_vcpu_init(struct vcpu *v);
 void pv_vcpu_destroy(struct vcpu *v);
+/* As pv_vcpu_init() left it; without page tables, not running. */
+void pv_vcpu_reset(struct vcpu *v);
 /* Context for VCPUOP_initialise and XEN_DOMCTL_setvcpucontext; all checked first. -EINVAL, -EBUSY, -ERESTART.
  */
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c);

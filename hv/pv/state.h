@@ -30,10 +30,9 @@ struct pv_vcpu {
     uint64_t kernel_sp; /* stack_switch() */
     uint16_t kernel_ss;
     bool kernel_mode; /* guest-kernel tables and GS base are loaded */
-    bool syscall32_disables_events, sysenter_disables_events;
 
     struct pv_callback event, failsafe, syscall, syscall32, sysenter;
-    uint16_t sysenter_cs;
+    uint16_t sysenter_cs, syscall32_cs; /* for whoever saves them: 64-bit kernels have one selector */
 
     uint64_t fs_base;        /* saved while not running */
     uint64_t gs_base_kernel; /* the base that is not loaded is always kept here ... */
@@ -50,6 +49,7 @@ struct pv_vcpu {
     bool debug_active;    /* any breakpoint enabled in debugreg[7] */
     bool debug_pending;   /* an emulated port access hit an I/O breakpoint */
     uint32_t iopl;        /* virtual IOPL: 0-3; the kernel needs 1 (0 with architectural IOPL), programs 3 */
+    uint64_t mcg_cap;     /* MSR_MCG_CAP */
     uint32_t tsc_aux;     /* MSR_TSC_AUX */
     bool cpuid_faulting;  /* the guest wants #GP for CPUID in its user mode */
     uint64_t iobitmap;    /* PHYSDEVOP_set_iobitmap: guest address; a clear bit lets programs use the port */

@@ -3,6 +3,7 @@
 #include <cpu/control.h>
 #include <cpu/cpuid_policy.h>
 #include <cpu/fpu.h>
+#include <cpu/msr_policy.h>
 #include <lib/string.h>
 #include <mm/guest_access.h>
 #include <mm/page_type.h>
@@ -16,8 +17,27 @@ int pv_vcpu_init(struct vcpu *v)
 {
     v->pv.kernel_mode = true;
     v->pv.xcr0 = XCR0_X87;
+    v->pv.mcg_cap = guest_mcg_cap_default();
     pv_debug_init_vcpu(v);
     return v->domain->is_idle ? 0 : pv_desc_init_vcpu(v);
+}
+
+void pv_vcpu_reset(struct vcpu *v)
+{
+    struct pv_vcpu *pv = &v->pv;
+
+    pv_release_descriptors(v);
+    memset(&v->regs, 0, sizeof(v->regs));
+    memset(pv->trap_table, 0, sizeof(pv->trap_table));
+    pv->kernel_mode = true;
+    pv->event = pv->failsafe = pv->syscall = pv->syscall32 = pv->sysenter = (struct pv_callback){0};
+    pv->kernel_sp = pv->fs_base = pv->gs_base_kernel = pv->gs_base_user = 0;
+    pv->kernel_ss = pv->syscall32_cs = pv->sysenter_cs = 0;
+    pv->cr0_guest = pv->cr2 = pv->cr4_guest = pv->ldt_base = 0;
+    pv->xcr0 = XCR0_X87;
+    pv->iopl = pv->iobitmap_ports = pv->tsc_aux = 0;
+    pv->cpuid_faulting = pv->in_nmi = pv->nmi_pending = pv->debug_pending = false;
+    pv_debug_init_vcpu(v);
 }
 
 void pv_vcpu_destroy(struct vcpu *v)
@@ -27,12 +47,17 @@ void pv_vcpu_destroy(struct vcpu *v)
 
 static bool context_ok(const struct vcpu_guest_context *c)
 {
+    for (unsigned int i = 0; i < ARRAY_SIZE(c->trap_ctxt); i++)
+        if (!is_canonical(c->trap_ctxt[i].address))
+            return false;
     /* cpu_user_regs' flags of debug and data registers are checked where they are used. */
-    return is_canonical(c->user_regs.rip) && is_canonical(c->fs_base) && is_canonical(c->gs_base_kernel) &&
+    return is_canonical(c->kernel_sp) && is_canonical(c->event_callback_eip) &&
+           is_canonical(c->failsafe_callback_eip) && is_canonical(c->syscall_callback_eip) &&
+           is_canonical(c->user_regs.rip) && is_canonical(c->fs_base) && is_canonical(c->gs_base_kernel) &&
            is_canonical(c->gs_base_user) && c->gdt_ents <= PV_GDT_FRAMES * 512 &&
            c->ldt_ents <= MAX_LDT_ENTRIES && !(c->ldt_base & ~PAGE_MASK) &&
            (!c->ldt_ents || guest_range_ok(c->ldt_base, c->ldt_ents * 8)) &&
-           (c->flags & VGCF_in_kernel || c->ctrlreg[1]);
+           (c->flags & VGCF_in_kernel || c->ctrlreg[1]) && !(c->vm_assist & ~PV_KNOWN_ASSISTS);
 }
 
 /* The L4 named by a CR3 value, with type and reference held. */
@@ -96,20 +121,37 @@ static void set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
     v->pv.gs_base_user = c->gs_base_user;
     v->pv.kernel_sp = c->kernel_sp;
     v->pv.kernel_ss = (uint16_t)c->kernel_ss;
-    v->pv.cr4_guest = c->ctrlreg[4] & pv_guest_cr4_mask(v) & ~CR4_OSXSAVE;
+    v->pv.cr0_guest = c->ctrlreg[0] & CR0_TS;
+    v->pv.cr2 = c->ctrlreg[2];
+    v->pv.cr4_guest = c->ctrlreg[4] & pv_guest_cr4_mask(v);
     for (uint32_t i = 0; i < 8; i++)
         if (i != 4 && i != 5)
             pv_set_debugreg(v, i, c->debugreg[i]);
 }
 
-int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+static uint64_t table_cr3(const struct page_info *table)
+{
+    return table ? paddr_x(mfn_to_paddr(page_to_mfn(table))) : 0;
+}
+
+/* On an initialised vCPU what tables are in use stays as it is: those would have to be given up first. */
+static bool tables_are(const struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    const struct pv_vcpu *pv = &v->pv;
+
+    if (c->ctrlreg[3] != table_cr3(pv->kernel_table) || (c->ctrlreg[1] & ~1UL) != table_cr3(pv->user_table))
+        return false;
+    for (unsigned int i = 0; i < PV_GDT_FRAMES; i++)
+        if (c->gdt_frames[i] != (pv->gdt_pages[i] ? mfn_x(page_to_mfn(pv->gdt_pages[i])) : 0))
+            return false;
+    return c->gdt_ents == pv->gdt_entries && c->ldt_base == pv->ldt_base && c->ldt_ents == pv->ldt_entries;
+}
+
+static int set_tables(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     struct page_info *kernel, *user;
-    int rc;
+    int rc = get_tables(v->domain, c, &kernel, &user);
 
-    if (!context_ok(c))
-        return -EINVAL;
-    rc = get_tables(v->domain, c, &kernel, &user);
     if (rc)
         return rc;
     rc = pv_set_gdt(v, c->gdt_frames, (uint32_t)c->gdt_ents);
@@ -121,25 +163,32 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
         release_page_and_type(kernel);
         return rc;
     }
-    if (v->pv.user_table)
-        release_page_and_type(v->pv.user_table);
-    if (v->pv.kernel_table)
-        release_page_and_type(v->pv.kernel_table);
     v->pv.kernel_table = kernel;
     v->pv.user_table = user;
+    return 0;
+}
+
+int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    int rc;
+
+    if (!context_ok(c))
+        return -EINVAL;
+    if (v->is_initialised)
+        rc = tables_are(v, c) ? 0 : -EOPNOTSUPP;
+    else
+        rc = set_tables(v, c);
+    if (rc)
+        return rc;
     set_callbacks(&v->pv, c);
     set_registers(v, c);
     if (c->flags & VGCF_I387_VALID)
         fpu_import(v, &c->fpu_ctxt);
+    fpu_context_set(v);
     pv_update_cr3(v);
-    atomic_or(&v->domain->vm_assist, c->vm_assist & PV_KNOWN_ASSISTS);
+    atomic_or(&v->domain->vm_assist, c->vm_assist);
     v->is_initialised = true;
     return 0;
-}
-
-static uint64_t table_cr3(const struct page_info *table)
-{
-    return table ? paddr_x(mfn_to_paddr(page_to_mfn(table))) : 0;
 }
 
 void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
@@ -163,10 +212,11 @@ void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
     c->gdt_ents = pv->gdt_entries;
     c->kernel_ss = pv->kernel_ss;
     c->kernel_sp = pv->kernel_sp;
-    c->ctrlreg[0] = pv->cr0_guest;
-    c->ctrlreg[1] = table_cr3(pv->user_table) | (pv->user_table ? 1 : 0);
+    c->ctrlreg[0] = HOST_CR0 | (pv->cr0_guest & CR0_TS);
+    c->ctrlreg[1] = table_cr3(pv->user_table);
+    c->ctrlreg[2] = pv->cr2;
     c->ctrlreg[3] = table_cr3(pv->kernel_table);
-    c->ctrlreg[4] = pv->cr4_guest;
+    c->ctrlreg[4] = CR4_VISIBLE | pv->cr4_guest;
     memcpy(c->debugreg, pv->debugreg, sizeof(c->debugreg));
     c->event_callback_eip = pv->event.eip;
     c->failsafe_callback_eip = pv->failsafe.eip;

@@ -29,6 +29,7 @@ SETTINGS = {
     # The second domain runs beside dom0.
     **{f"{pair}-smp": {"image": pair, "record": pair, "cpus": 2, "timeout": 180}
        for pair in ("pair_events", "pair_grants", "pair_hostile", "pair_lifecycle", "pair_transfer")},
+    "vcpustate-xsave": {"image": "vcpustate", "cpu": "max,-smap"},
     "policy-xsave": {"image": "policy", "cpu": "max,-smap"},
     "fuzz": {"args": "seed=0 rounds=5000"},
     **{f"fuzz-{seed}": {"image": "fuzz", "record": "fuzz", "args": f"seed={seed} rounds=20000", "timeout": 180}

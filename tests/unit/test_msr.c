@@ -98,6 +98,7 @@ static void set_host(enum cpu_vendor vendor)
     memset(&vcpu.pv, 0, sizeof(vcpu.pv));
     memset(bases, 0, sizeof(bases));
     host_cpu.vendor = vendor;
+    vcpu.pv.mcg_cap = guest_mcg_cap_default();
     if (vendor == VENDOR_AMD)
         host_cpu.words[X86_FEATURE_LFENCE_DISPATCH / 32] |= 1u << X86_FEATURE_LFENCE_DISPATCH % 32;
     arch_caps = vendor == VENDOR_INTEL ? 4 : 0;
