@@ -10,10 +10,10 @@ static uint32_t state_flags(const struct domain *d)
 
     if (d->dying == DOMAIN_DEAD)
         flags |= XEN_DOMINF_dying;
+    /* The code is all ones until there is one. */
+    flags |= d->shutdown_code << XEN_DOMINF_shutdownshift;
     if (d->is_shut_down)
         flags |= XEN_DOMINF_shutdown;
-    /* All ones until one is chosen. */
-    flags |= (d->shutdown_code & XEN_DOMINF_shutdownmask) << XEN_DOMINF_shutdownshift;
     if (d->controller_pause_count)
         flags |= XEN_DOMINF_paused;
     return flags;

@@ -61,6 +61,33 @@ static uint32_t count_domains(void)
     return n;
 }
 
+/* Pool 0 has all CPUs, the last of which no pool can lose. */
+static int pool_cpu(const struct xen_sysctl_cpupool_op *p)
+{
+    bool add = p->op == XEN_SYSCTL_CPUPOOL_OP_ADDCPU, any = p->cpu == XEN_SYSCTL_CPUPOOL_PAR_ANY;
+
+    if (p->cpupool_id)
+        return -ENOENT;
+    if (!any && p->cpu >= nr_cpus)
+        return -EINVAL;
+    if (add)
+        return -ENODEV; /* none is free */
+    return nr_cpus == 1 ? -EINVAL : -EBUSY;
+}
+
+static int pool_domain(const struct xen_sysctl_cpupool_op *p)
+{
+    struct domain *d;
+
+    if (p->domid == current->domain->id)
+        return -EPERM;
+    d = p->domid < DOMID_FIRST_RESERVED ? domain_find((domid_t)p->domid) : NULL;
+    if (!d)
+        return -ESRCH;
+    domain_put(d);
+    return p->cpupool_id ? -ENOENT : 0;
+}
+
 /* Pool 0 has all CPUs and all domains. */
 static int cpupool_op(struct xen_sysctl_cpupool_op *p)
 {
@@ -76,13 +103,14 @@ static int cpupool_op(struct xen_sysctl_cpupool_op *p)
     case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
         return cpumask_to_arg(&p->cpumap, &none);
     case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
-        return p->cpupool_id ? -ENOENT : 0;
+        return pool_domain(p);
     case XEN_SYSCTL_CPUPOOL_OP_CREATE:
         return -EOPNOTSUPP;
     case XEN_SYSCTL_CPUPOOL_OP_DESTROY:
+        return p->cpupool_id ? -ENOENT : -EBUSY;
     case XEN_SYSCTL_CPUPOOL_OP_ADDCPU:
     case XEN_SYSCTL_CPUPOOL_OP_RMCPU:
-        return p->cpupool_id ? -ENOENT : -EBUSY;
+        return pool_cpu(p);
     default:
         return -ENOSYS;
     }

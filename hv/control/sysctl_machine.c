@@ -5,6 +5,7 @@
 #include <cpu/cpuid_policy.h>
 #include <cpu/smp.h>
 #include <domain/domain.h>
+#include <irq/pci.h>
 #include <lib/string.h>
 #include <mm/guest_access.h>
 #include <mm/page_alloc.h>
@@ -12,6 +13,9 @@
 #include <time/time.h>
 
 BUILD_BUG_ON(FEATURESET_WORDS != ARRAY_SIZE(((struct cpu_features *)0)->words));
+
+/* At a time: the tools come again with the rest. */
+#define MAX_PCI_DEVICES 256u
 
 /* Extended topology (SDM vol 2, CPUID leaf 0Bh): level 0 is threads, level 1 cores. */
 #define LEAF_TOPOLOGY 0xb
@@ -113,10 +117,21 @@ static int numa(struct xen_sysctl_numainfo *n)
 
 static int pci_topology(struct xen_sysctl_pcitopoinfo *p)
 {
-    const uint32_t node = 0;
+    uint64_t devs = guest_handle_va(p->devs), nodes = guest_handle_va(p->nodes);
 
+    if (!devs || !nodes)
+        return -EINVAL;
+    p->num_devs = MIN(p->num_devs, MAX_PCI_DEVICES);
     for (uint32_t i = 0; i < p->num_devs; i++) {
-        if (copy_to_guest_index(guest_handle_va(p->nodes), i, &node))
+        physdev_pci_device_t dev;
+        uint32_t node;
+
+        if (copy_from_guest_index(&dev, devs, i))
+            return -EFAULT;
+        pci_devices_lock();
+        node = pci_device_find((struct pci_address){dev.seg, dev.bus, dev.devfn}) ? 0 : XEN_INVALID_DEV;
+        pci_devices_unlock();
+        if (copy_to_guest_index(nodes, i, &node))
             return -EFAULT;
     }
     return 0;
@@ -131,6 +146,19 @@ static int cpu_info(struct xen_sysctl_getcpuinfo *c)
         if (copy_to_guest_index(guest_handle_va(c->info), cpu, &info))
             return -EFAULT;
     }
+    return 0;
+}
+
+/* All of it is in node 0; -1 stands for every node. */
+static int available_heap(struct xen_sysctl_availheap *a)
+{
+    bool all = !a->min_bitwidth && !a->max_bitwidth;
+
+    a->avail_bytes = 0;
+    if (a->node == 0 || a->node == -1)
+        a->avail_bytes =
+            (all ? free_page_count() : free_page_count_of_width(a->min_bitwidth, a->max_bitwidth))
+            << PAGE_SHIFT;
     return 0;
 }
 
@@ -208,10 +236,7 @@ int sysctl_machine(struct xen_sysctl *op)
     case XEN_SYSCTL_getcpuinfo:
         return cpu_info(&op->u.getcpuinfo);
     case XEN_SYSCTL_availheap:
-        if (op->u.availheap.min_bitwidth || op->u.availheap.max_bitwidth || op->u.availheap.node > 0)
-            return -EOPNOTSUPP;
-        op->u.availheap.avail_bytes = free_page_count() << PAGE_SHIFT;
-        return 0;
+        return available_heap(&op->u.availheap);
     case XEN_SYSCTL_get_cpu_levelling_caps:
         op->u.cpu_levelling_caps.caps = cpuid_faulting ? XEN_SYSCTL_CPU_LEVELCAP_faulting : 0;
         return 0;

@@ -394,6 +394,16 @@ int claim_frames(struct domain *d, uint64_t frames)
     return rc;
 }
 
+uint64_t free_page_count_of_width(uint32_t min_bits, uint32_t max_bits)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t zone = 0; zone < NR_ZONES; zone++)
+        if (zone + PAGE_SHIFT >= min_bits && (!max_bits || zone + PAGE_SHIFT <= max_bits))
+            sum += READ_ONCE(zone_free[zone]);
+    return sum;
+}
+
 uint64_t free_page_count(void)
 {
     return READ_ONCE(free_pages);

@@ -42,6 +42,8 @@ void *alloc_vmm_pages(unsigned int order);
 void free_vmm_pages(void *va, unsigned int order);
 
 uint64_t free_page_count(void); /* frames */
+/* Those whose highest address has min_bits to max_bits bits; 0: no limit. */
+uint64_t free_page_count_of_width(uint32_t min_bits, uint32_t max_bits);
 
 /*
  * Sets aside free frames for d, until it has `frames` in all; other allocations
