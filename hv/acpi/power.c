@@ -58,10 +58,11 @@ static void write_pm1(const struct acpi_register *reg, volatile uint8_t *memory,
 
 int acpi_enter_sleep(const struct xenpf_enter_acpi_sleep *sleep)
 {
-    if (sleep->sleep_state < 1 || sleep->sleep_state > SLEEP_S5 ||
-        (sleep->flags & ~XENPF_ACPI_SLEEP_EXTENDED))
+    if (sleep->flags & XENPF_ACPI_SLEEP_EXTENDED)
+        return -EPERM; /* the registers of hardware-reduced ACPI */
+    if (sleep->sleep_state < 1 || sleep->sleep_state > SLEEP_S5 || sleep->flags)
         return -EINVAL;
-    if (sleep->sleep_state != SLEEP_S5 || (sleep->flags & XENPF_ACPI_SLEEP_EXTENDED))
+    if (sleep->sleep_state != SLEEP_S5)
         return -EOPNOTSUPP;
     if (!(sleep->val_a & PM1_SLP_EN))
         return -EINVAL;

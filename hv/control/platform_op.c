@@ -30,9 +30,7 @@ static bool cpu_present(uint32_t cpu)
 
 static long set_time(uint64_t secs, uint32_t nsecs, uint64_t system_time)
 {
-    if (nsecs >= NS_PER_SECOND)
-        return -EINVAL;
-    time_set_wallclock(secs, nsecs, system_time);
+    time_set_wallclock(secs + nsecs / NS_PER_SECOND, nsecs % NS_PER_SECOND, system_time);
     return 0;
 }
 
@@ -105,9 +103,11 @@ static long cpu_offline(uint32_t cpu)
  */
 static long set_processor_pminfo(const struct xenpf_set_processor_pminfo *info)
 {
+    uint32_t pdc[2]; /* revision, number of words that follow */
+
     switch (info->type) {
     case XEN_PM_PDC:
-        return 0;
+        return copy_from_guest(pdc, guest_handle_va(info->u.pdc), sizeof(pdc));
     case XEN_PM_CX:
     case XEN_PM_PX:
         for (uint32_t cpu = 0; cpu < nr_cpus; cpu++)
@@ -141,12 +141,14 @@ static int resource_access(struct xenpf_resource_entry *e)
         return -EINVAL;
     switch (e->u.cmd) {
     case XEN_RESOURCE_OP_MSR_READ:
+        if (e->idx >> 32)
+            return -EINVAL;
         if (e->idx != MSR_IA32_TSC)
-            return -EACCES;
+            return -EPERM;
         e->val = now();
         return 0;
     case XEN_RESOURCE_OP_MSR_WRITE:
-        return -EACCES;
+        return -EPERM;
     default:
         return -EOPNOTSUPP;
     }
@@ -183,6 +185,8 @@ static long get_symbol(struct xenpf_symdata *s)
     struct symbol sym;
     uint32_t len;
 
+    if (s->symnum && !symbol_by_index(s->symnum - 1, &sym))
+        return -ERANGE;
     if (!symbol_by_index(s->symnum, &sym)) {
         s->namelen = 0; /* symnum unchanged: the end */
         return 0;
