@@ -20,8 +20,8 @@ int cpumask_to_arg(const struct xenctl_bitmap *arg, const cpumask_t *mask)
     uint32_t bytes = DIV_ROUND_UP(arg->nr_bits, 8), have = MIN(bytes, (uint32_t)sizeof(*mask));
     cpumask_t m = *mask;
 
-    if (arg->nr_bits < MAX_CPUS && arg->nr_bits % 64)
-        m.bits[arg->nr_bits / 64] &= BIT(arg->nr_bits % 64) - 1;
+    for (uint32_t cpu = MIN(arg->nr_bits, nr_cpus); cpu < MAX_CPUS; cpu++)
+        m.bits[cpu / 64] &= ~BIT(cpu % 64);
     if (copy_to_guest(gva, &m, have) || clear_guest(gva + have, bytes - have))
         return -EFAULT;
     return 0;

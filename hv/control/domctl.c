@@ -20,6 +20,15 @@ static int not_supported(struct domain *d, struct xen_domctl *op, bool *copyback
     return -EOPNOTSUPP;
 }
 
+/* Turning off what there is not is no error. */
+static int only_off(struct domain *d, struct xen_domctl *op, bool *copyback)
+{
+    uint8_t on = op->cmd == XEN_DOMCTL_setdebugging ? op->u.setdebugging.enable
+                                                    : op->u.access_required.access_required;
+
+    return on ? -EOPNOTSUPP : 0;
+}
+
 static int no_device(struct domain *d, struct xen_domctl *op, bool *copyback)
 {
     return -ENODEV;
@@ -46,7 +55,7 @@ static const struct domctl_row rows[] = {
     [XEN_DOMCTL_max_vcpus] = {domctl_max_vcpus, 0},
     [XEN_DOMCTL_scheduler_op] = {domctl_scheduler_op, 0},
     [XEN_DOMCTL_setdomainhandle] = {domctl_setdomainhandle, 0},
-    [XEN_DOMCTL_setdebugging] = {not_supported, 0},
+    [XEN_DOMCTL_setdebugging] = {only_off, 0},
     [XEN_DOMCTL_irq_permission] = {domctl_irq_permission, 0},
     [XEN_DOMCTL_iomem_permission] = {domctl_iomem_permission, 0},
     [XEN_DOMCTL_ioport_permission] = {domctl_ioport_permission, 0},
@@ -62,9 +71,20 @@ static const struct domctl_row rows[] = {
     [XEN_DOMCTL_gethvmcontext_partial] = {invalid, 0},
     [XEN_DOMCTL_set_address_size] = {domctl_address_size, 0},
     [XEN_DOMCTL_get_address_size] = {domctl_address_size, 0},
-    [XEN_DOMCTL_assign_device] = {no_device, NO_DOMAIN},
-    [XEN_DOMCTL_test_assign_device] = {no_device, NO_DOMAIN},
-    [XEN_DOMCTL_deassign_device] = {no_device, NO_DOMAIN},
+    [XEN_DOMCTL_assign_device] = {not_supported, 0},
+    [XEN_DOMCTL_test_assign_device] = {not_supported, 0},
+    [XEN_DOMCTL_deassign_device] = {not_supported, 0},
+    [XEN_DOMCTL_get_device_group] = {not_supported, 0},
+    [XEN_DOMCTL_bind_pt_irq] = {invalid, 0},
+    [XEN_DOMCTL_unbind_pt_irq] = {invalid, 0},
+    [XEN_DOMCTL_set_target] = {not_supported, 0},
+    [XEN_DOMCTL_debug_op] = {invalid, 0},
+    [XEN_DOMCTL_set_access_required] = {only_off, 0},
+    [XEN_DOMCTL_set_broken_page_p2m] = {invalid, 0},
+    [XEN_DOMCTL_setvnumainfo] = {invalid, 0},
+    [XEN_DOMCTL_monitor_op] = {not_supported, 0},
+    [XEN_DOMCTL_soft_reset] = {invalid, 0},
+    [XEN_DOMCTL_vmtrace_op] = {invalid, 0},
     [XEN_DOMCTL_set_ext_vcpucontext] = {domctl_ext_vcpucontext, 0},
     [XEN_DOMCTL_get_ext_vcpucontext] = {domctl_ext_vcpucontext, 0},
     [XEN_DOMCTL_gettscinfo] = {domctl_tscinfo, 0},
@@ -85,21 +105,22 @@ static const struct domctl_row rows[] = {
     [XEN_DOMCTL_set_cpu_policy] = {domctl_set_cpu_policy, 0},
 };
 
+/* The domain of an operation: by its number, which DOMID_SELF is not. */
 static int run(struct xen_domctl *op, bool *copyback)
 {
-    const struct domctl_row *row;
+    const struct domctl_row *row = NULL;
     struct domain *d = NULL;
-    int rc;
+    int rc = -ENOSYS;
 
-    if (op->cmd >= ARRAY_SIZE(rows) || !rows[index_nospec(op->cmd, ARRAY_SIZE(rows))].fn)
-        return -ENOSYS;
-    row = &rows[index_nospec(op->cmd, ARRAY_SIZE(rows))];
-    if (!(row->flags & NO_DOMAIN)) {
+    if (op->cmd < ARRAY_SIZE(rows))
+        row = &rows[index_nospec(op->cmd, ARRAY_SIZE(rows))];
+    if (!row || !(row->flags & NO_DOMAIN)) {
         d = op->domain < DOMID_FIRST_RESERVED ? domain_find(op->domain) : NULL;
         if (!d)
             return -ESRCH;
     }
-    rc = row->fn(d, op, copyback);
+    if (row && row->fn)
+        rc = row->fn(d, op, copyback);
     if (d)
         domain_put(d);
     return rc;

@@ -1,4 +1,5 @@
 /* Life of a domain in the hands of the toolstack: creation, memory, vCPUs, pausing, end. */
+#include <base/atomic.h>
 #include <base/errno.h>
 #include <control/domctl.h>
 #include <cpu/smp.h>
@@ -25,20 +26,22 @@ static domid_t free_domid(void)
     return DOMID_INVALID;
 }
 
+/* Shadow page tables that are out of step are no matter of paravirtual guests: either way will do. */
+#define KNOWN_FLAGS (XEN_DOMCTL_CDF_xs_domain | XEN_DOMCTL_CDF_oos_off)
+
 /* Only paravirtual guests, without an IOMMU, tracing, or pools besides the first. */
 static int check_create(const struct xen_domctl_createdomain *c)
 {
-    /* Shadow tables out of step with the guest's are nothing to a guest without any. */
-    const uint32_t flags = XEN_DOMCTL_CDF_xs_domain | XEN_DOMCTL_CDF_oos_off;
-
-    if (c->flags & ~flags || c->iommu_opts || c->vmtrace_size)
+    if (c->flags & ~KNOWN_FLAGS || c->iommu_opts || c->vmtrace_size)
         return -EINVAL;
-    if (c->arch.emulation_flags || c->arch.misc_flags & ~XEN_X86_MSR_RELAXED || !c->max_vcpus ||
-        c->max_vcpus > MAX_VCPUS_PER_DOMAIN)
+    if (c->arch.misc_flags & ~XEN_X86_MSR_RELAXED || c->arch.emulation_flags & ~XEN_X86_EMU_ALL)
         return -EINVAL;
-    if (c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask || XEN_DOMCTL_GRANT_version(c->grant_opts) < 1 ||
-        XEN_DOMCTL_GRANT_version(c->grant_opts) > 2)
+    if (!c->max_vcpus || c->max_vcpus > MAX_VCPUS_PER_DOMAIN || !c->max_grant_frames)
         return -EINVAL;
+    if (c->grant_opts < 1 || c->grant_opts > 2)
+        return -EINVAL;
+    if (c->arch.emulation_flags)
+        return -EOPNOTSUPP;
     return c->cpupool_id ? -ESRCH : 0;
 }
 
@@ -158,18 +161,19 @@ int domctl_sendtrigger(struct domain *d, struct xen_domctl *op, bool *copyback)
     const struct xen_domctl_sendtrigger *t = &op->u.sendtrigger;
     struct vcpu *v = domain_vcpu(d, t->vcpu);
 
-    if (t->vcpu >= MAX_VCPUS_PER_DOMAIN)
-        return -EINVAL;
     if (!v)
         return -ESRCH;
-    /* Power and sleep buttons, INIT and RESET are for guests with a platform. */
-    if (t->trigger != XEN_DOMCTL_SENDTRIGGER_NMI)
+    switch (t->trigger) {
+    case XEN_DOMCTL_SENDTRIGGER_NMI:
+        if (!xchg(&v->pv.nmi_pending, true))
+            vcpu_kick(v);
+        return 0;
+    case XEN_DOMCTL_SENDTRIGGER_POWER: /* buttons that only guests with a platform have */
+    case XEN_DOMCTL_SENDTRIGGER_SLEEP:
+        return -EINVAL;
+    default:
         return -ENOSYS;
-    if (v->pv.nmi_pending)
-        return -EBUSY;
-    v->pv.nmi_pending = true;
-    vcpu_kick(v);
-    return 0;
+    }
 }
 
 int domctl_subscribe(struct domain *d, struct xen_domctl *op, bool *copyback)
@@ -188,10 +192,10 @@ int domctl_hypercall_init(struct domain *d, struct xen_domctl *op, bool *copybac
     struct page_info *page = get_page_from_mfn(_mfn(op->u.hypercall_init.gmfn), d);
 
     if (!page)
-        return -EACCES;
+        return -EINVAL;
     if (get_page_type(page, PGT_WRITABLE)) {
         put_page(page);
-        return -EACCES;
+        return -EINVAL;
     }
     pv_fill_hypercall_page(page_to_virt(page));
     put_page_and_type(page);
@@ -202,7 +206,7 @@ int domctl_hypercall_init(struct domain *d, struct xen_domctl *op, bool *copybac
 int domctl_address_size(struct domain *d, struct xen_domctl *op, bool *copyback)
 {
     if (op->cmd == XEN_DOMCTL_set_address_size)
-        return op->u.address_size.size == 64 ? 0 : -EINVAL;
+        return op->u.address_size.size == 64 ? 0 : op->u.address_size.size == 32 ? -EOPNOTSUPP : -EINVAL;
     op->u.address_size.size = 64;
     *copyback = true;
     return 0;

@@ -14,8 +14,11 @@
 int domctl_getdomaininfo(struct domain *unused, struct xen_domctl *op, bool *copyback)
 {
     /* Tools list domains this way: the one named or, if there is none, the next one. */
-    struct domain *d = op->domain < DOMID_FIRST_RESERVED ? domain_find_next(op->domain) : NULL;
+    struct domain *d;
 
+    if (op->domain >= DOMID_FIRST_RESERVED)
+        return -EINVAL;
+    d = domain_find_next(op->domain);
     if (!d)
         return -ESRCH;
     fill_domain_info(d, &op->u.getdomaininfo);

@@ -121,7 +121,7 @@ int sched_set_cap(struct domain *d, uint32_t cap)
 {
     struct vcpu *v;
 
-    if (cap > 100 * nr_cpus)
+    if (cap > 100 * d->max_vcpus) /* more it cannot use */
         return -EINVAL;
     spin_lock(&d->lock);
     if (!d->sched.replenish.fn)

@@ -66,7 +66,7 @@ uint64_t sched_cpu_idle_ns(uint32_t cpu);
 
 #define SCHED_WEIGHT_MIN 1
 #define SCHED_WEIGHT_MAX 65535
-/* -EINVAL if out of range. cap: percent of one CPU, 0 none, at most 100 * CPUs. */
+/* -EINVAL if out of range. cap: percent of one CPU, 0 none, at most 100 * vCPUs. */
 int sched_set_weight(struct domain *d, uint32_t weight);
 int sched_set_cap(struct domain *d, uint32_t cap);
 /* Time a vCPU may run before another preempts it, us: 100 to 500000, or 0. -EINVAL. */
