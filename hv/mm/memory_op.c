@@ -93,7 +93,6 @@ static long add_to_physmap_batch(uint64_t arg)
 static long remove_from_physmap(uint64_t arg)
 {
     struct xen_remove_from_physmap r;
-    struct page_info *page;
     struct domain *d;
     int rc;
 
@@ -102,11 +101,49 @@ static long remove_from_physmap(uint64_t arg)
     rc = memory_op_domain(r.domid, &d);
     if (rc)
         return rc;
-    page = get_page_from_mfn(_mfn(r.gpfn), d);
-    if (page)
-        put_page(page);
     domain_put(d);
-    return page ? 0 : -ENOENT;
+    return -EACCES;
+}
+
+/* What is said of a domain that has not the thing asked for: after the argument was looked at. */
+static long absent(domid_t id, int error)
+{
+    struct domain *d;
+    int rc = memory_op_domain(id, &d);
+
+    if (rc)
+        return rc;
+    domain_put(d);
+    return error;
+}
+
+/* No domain has virtual NUMA nodes. */
+static long get_vnuma(uint64_t arg)
+{
+    struct xen_vnuma_topology_info v;
+
+    if (copy_from_guest(&v, arg, sizeof(v)))
+        return -EFAULT;
+    return v.pad ? -EINVAL : absent(v.domid, -EOPNOTSUPP);
+}
+
+/* Rights to pages by the guest's frame number, and memory on demand, are of guests with a physical map. */
+static long access_op(uint64_t arg)
+{
+    struct xen_mem_access_op a;
+
+    if (copy_from_guest(&a, arg, sizeof(a)))
+        return -EFAULT;
+    return absent(a.domid, -EINVAL);
+}
+
+static long pod_target(uint64_t arg)
+{
+    struct xen_pod_target t;
+
+    if (copy_from_guest(&t, arg, sizeof(t)))
+        return -EFAULT;
+    return absent(t.domid, -EINVAL);
 }
 
 /* Without an IOMMU no device has memory reserved for it. */
@@ -178,10 +215,14 @@ long hc_memory_op(struct hypercall_args *args)
     case XENMEM_acquire_resource:
         return grant_acquire_resource(arg);
     case XENMEM_get_vnumainfo:
-    case XENMEM_paging_op:
+        return get_vnuma(arg);
     case XENMEM_access_op:
-    case XENMEM_sharing_op:
-        return -EOPNOTSUPP;
+        return access_op(arg);
+    case XENMEM_get_pod_target:
+    case XENMEM_set_pod_target:
+        return pod_target(arg);
+    case XENMEM_machphys_compat_mfn_list:
+        return -EOPNOTSUPP; /* no 32-bit guests */
     default:
         return -ENOSYS;
     }

@@ -141,9 +141,11 @@ long memory_claim_pages(uint64_t arg)
         return -EPERM;
     if (guest_handle_va(m.extent_start) || m.extent_order || m.mem_flags)
         return -EINVAL;
+    if (m.domid == DOMID_SELF)
+        return -EINVAL;
     rc = memory_op_domain(m.domid, &d);
     if (rc)
-        return rc;
+        return rc == -ESRCH ? -EINVAL : rc;
     rc = claim_frames(d, m.nr_extents);
     domain_put(d);
     return rc;
