@@ -26,17 +26,17 @@ static struct {
     uint32_t suppressed;
 } rate = {.paid_until = -RATE_BURST * RATE_INTERVAL}; /* under LOCK_CONSOLE */
 
+static const char *const level_names[] = {"none", "error", "warning", "info", "debug"};
+
 static int level_from_name(const char *name, size_t len)
 {
-    static const char *const names[] = {"none", "error", "warning", "info", "debug"};
-
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-        if (strlen(names[i]) == len && !strncmp(name, names[i], len))
+    for (size_t i = 0; i < ARRAY_SIZE(level_names); i++)
+        if (strlen(level_names[i]) == len && !strncmp(name, level_names[i], len))
             return i;
     return len == 3 && !strncmp(name, "all", 3) ? NR_LOG_LEVELS : -EINVAL;
 }
 
-static __init int parse_threshold(const char *value, struct threshold *out)
+static int parse_threshold(const char *value, struct threshold *out)
 {
     const char *slash = strchr(value, '/');
     int always = level_from_name(value, slash ? (size_t)(slash - value) : strlen(value));
@@ -60,6 +60,24 @@ static __init int parse_guest_loglvl(const char *value)
     return parse_threshold(value, &guest_threshold);
 }
 BOOT_OPTION_CUSTOM("guest_loglvl", parse_guest_loglvl);
+
+static const char *level_name(uint32_t level)
+{
+    return level == NR_LOG_LEVELS ? "all" : level_names[level];
+}
+
+void printk_threshold_get(bool guests, char *text, size_t size)
+{
+    const struct threshold *t = guests ? &guest_threshold : &vmm_threshold;
+
+    snprintf(text, size, "%s/%s", level_name(t->always), level_name(t->limited));
+}
+
+/* Who prints meanwhile may go by one old and one new number. */
+int printk_threshold_set(bool guests, const char *text)
+{
+    return parse_threshold(text, guests ? &guest_threshold : &vmm_threshold);
+}
 
 /* Takes one message from the allowance; false if it is used up.  Console lock held. */
 static bool rate_allows(void)

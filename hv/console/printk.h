@@ -33,6 +33,14 @@ void printk_level(enum log_level level, const char *fmt, ...) __printf(2, 3);
 #define printk_debug(...) printk_level(LOG_DEBUG, __VA_ARGS__)
 
 /*
+ * The boot options loglvl= and (guests) guest_loglvl= while the VMM runs, as "always/limited". set:
+ * -EINVAL with nothing changed. Only in guest context, with the control lock held.
+ */
+#define PRINTK_THRESHOLD_MAX 16 /* of a text, with its final zero */
+void printk_threshold_get(bool guests, char *text, size_t size);
+int printk_threshold_set(bool guests, const char *text);
+
+/*
  * Whatever a guest can cause.  @domid is the guest to blame and is shown.  Subject to guest_loglvl=
  * (by default errors and warnings) and to a rate limit over all guests.
  */

@@ -52,6 +52,6 @@ const struct hypercall_row hypercall_table[NR_HYPERCALLS] = {
     ABSENT(argo_op),
     ROW(xenpmu_op, hc_xenpmu_op, 2, 0),
     ABSENT(dm_op),
-    ABSENT(hypfs_op),
+    ROW(hypfs_op, hc_hypfs_op, 5, PRIV | PREEMPT),
     ROW(arch_0, hc_mca, 1, PRIV),
 };

@@ -3,15 +3,12 @@
 #include <base/errno.h>
 #include <boot/cmdline.h>
 #include <control/hypercall.h>
+#include <control/version.h>
 #include <domain/domain.h>
 #include <lib/string.h>
 #include <mm/guest_access.h>
 #include <mm/layout.h>
 #include <xen/version.h>
-
-/* The interface is that of Xen 4.17, and tools compare this number. */
-#define INTERFACE_VERSION      (4 << 16 | 17)
-#define INTERFACE_EXTRAVERSION ".7"
 
 /* What an unprivileged domain reads where it may not know. */
 #define DENIED "<denied>"
@@ -26,13 +23,9 @@ static long text_to_guest(uint64_t gva, const char *text, size_t size)
 
 static long version_compile_info(uint64_t gva)
 {
-    struct xen_compile_info info = {.compile_by = "hospes"};
+    struct xen_compile_info info = {.compile_by = VERSION_COMPILE_BY};
 
-#ifdef __clang__
-    strlcpy(info.compiler, "clang " __clang_version__, sizeof(info.compiler));
-#else
-    strlcpy(info.compiler, "gcc " __VERSION__, sizeof(info.compiler));
-#endif
+    strlcpy(info.compiler, VERSION_COMPILER, sizeof(info.compiler));
     return copy_to_guest(gva, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
@@ -117,9 +110,9 @@ long hc_xen_version(struct hypercall_args *args)
 
     switch ((uint32_t)args->a[0]) {
     case XENVER_version:
-        return INTERFACE_VERSION;
+        return VERSION_NUMBER;
     case XENVER_extraversion:
-        return text_to_guest(gva, INTERFACE_EXTRAVERSION, sizeof(xen_extraversion_t));
+        return text_to_guest(gva, VERSION_EXTRA, sizeof(xen_extraversion_t));
     case XENVER_compile_info:
         return version_compile_info(gva);
     case XENVER_capabilities:
