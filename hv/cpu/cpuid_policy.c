@@ -20,9 +20,9 @@
 #include <time/tsc.h>
 #include <xen/arch-x86/cpuid.h>
 
-#define LAST_XEN_LEAF     ((uint32_t)XEN_CPUID_MAX_NUM_LEAVES)
-#define XEN_VERSION_WORD  (4u << 16 | 17)
-#define NR_WORDS          POLICY_FEATURE_WORDS
+#define LAST_XEN_LEAF    ((uint32_t)XEN_CPUID_MAX_NUM_LEAVES)
+#define XEN_VERSION_WORD (4u << 16 | 17)
+#define NR_WORDS         POLICY_FEATURE_WORDS
 
 static struct cpu_policy host_policy __ro_after_init;
 static struct cpu_policy pv_default __ro_after_init;

@@ -132,7 +132,7 @@ int pirq_bind(struct domain *d, uint32_t pirq, uint32_t port, struct vcpu *v, bo
     int rc;
 
     if (!p)
-        return -EPERM;
+        return pirq < d->irq.nr_pirqs ? -EPERM : -EINVAL;
     rc = p->denied ? -EPERM : bind_locked(desc, p, port, v, share);
     spin_unlock_irqrestore(&desc->lock, flags);
     return rc;

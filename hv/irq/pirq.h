@@ -33,8 +33,8 @@ void pirq_domain_free(struct domain *d);
 
 /*
  * For EVTCHNOP_bind_pirq: from now on the interrupt raises port, on the CPU of
- * v if that is possible. -EPERM: not mapped, or denied; -EBUSY: the VMM or a domain that
- * does not share has it; -EEXIST: already bound.
+ * v if that is possible. -EINVAL: no such number; -EPERM: not mapped, or denied; -EBUSY: the VMM or a domain
+ * that does not share has it; -EEXIST: already bound.
  */
 int pirq_bind(struct domain *d, uint32_t pirq, uint32_t port, struct vcpu *v, bool share);
 /*
