@@ -46,8 +46,8 @@ void pirq_unbind(struct domain *d, uint32_t pirq, uint32_t port);
 void pirq_set_vcpu(struct domain *d, uint32_t pirq, uint32_t port, struct vcpu *v);
 
 /*
- * Maps a source as d's pirq number (negative: the source's own number if that
- * is free, else any). The number; -EINVAL, -EEXIST (number or source mapped
+ * Maps a source as d's pirq number (negative: any; for the hardware domain
+ * the source's own number if that is free). The number; -EINVAL, -EEXIST (number or source mapped
  * otherwise), -ENOSPC, -ENOMEM. Mapping the same pair again gives the number.
  */
 int pirq_map_gsi(struct domain *d, uint32_t gsi, int pirq);
