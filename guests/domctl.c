@@ -29,11 +29,11 @@ static long simple(uint32_t cmd, domid_t id)
 static void test_form(void)
 {
     clear();
-    dc.cmd = XEN_DOMCTL_getdomaininfo;
-    dc.interface_version = XEN_DOMCTL_INTERFACE_VERSION - 1;
-    result_errno("older version", HC1(__HYPERVISOR_domctl, &dc));
-    dc.interface_version = XEN_DOMCTL_INTERFACE_VERSION + 1;
-    result_errno("newer version", HC1(__HYPERVISOR_domctl, &dc));
+    domctl_arg.cmd = XEN_DOMCTL_getdomaininfo;
+    domctl_arg.interface_version = XEN_DOMCTL_INTERFACE_VERSION - 1;
+    result_errno("older version", HC1(__HYPERVISOR_domctl, &domctl_arg));
+    domctl_arg.interface_version = XEN_DOMCTL_INTERFACE_VERSION + 1;
+    result_errno("newer version", HC1(__HYPERVISOR_domctl, &domctl_arg));
     result_errno("no argument", HC1(__HYPERVISOR_domctl, 0));
     result_errno("argument not mapped", HC1(__HYPERVISOR_domctl, UNMAPPED));
     for (uint32_t cmd = 0; cmd < 100; cmd++) {
@@ -68,10 +68,10 @@ static long create(domid_t id, const struct xen_domctl_createdomain *c)
     long ret;
 
     clear();
-    dc.u.createdomain = *c;
+    domctl_arg.u.createdomain = *c;
     ret = domctl(XEN_DOMCTL_createdomain, id);
     if (!ret && (id == 0 || id >= DOMID_FIRST_RESERVED))
-        id = dc.domain;
+        id = domctl_arg.domain;
     if (!ret)
         while (simple(XEN_DOMCTL_destroydomain, id) == -85)
             ;
@@ -134,34 +134,35 @@ static void test_life(void)
         simple(XEN_DOMCTL_unpausedomain, CHILD_ID);
     result_errno("resume", simple(XEN_DOMCTL_resumedomain, CHILD_ID));
     clear();
-    dc.u.max_vcpus.max = 3;
+    domctl_arg.u.max_vcpus.max = 3;
     result_errno("max_vcpus, more", domctl(XEN_DOMCTL_max_vcpus, CHILD_ID));
-    dc.u.max_vcpus.max = 1;
+    domctl_arg.u.max_vcpus.max = 1;
     result_errno("max_vcpus, fewer", domctl(XEN_DOMCTL_max_vcpus, CHILD_ID));
-    dc.u.max_vcpus.max = 2;
+    domctl_arg.u.max_vcpus.max = 2;
     result_errno("max_vcpus, again", domctl(XEN_DOMCTL_max_vcpus, CHILD_ID));
     clear();
     result_errno("max_mem 0", domctl(XEN_DOMCTL_max_mem, CHILD_ID));
-    dc.u.max_mem.max_memkb = ~0ul;
+    domctl_arg.u.max_mem.max_memkb = ~0ul;
     result_errno("max_mem all ones", domctl(XEN_DOMCTL_max_mem, CHILD_ID));
     clear();
-    memset(dc.u.setdomainhandle.handle, 0x5a, 16);
+    memset(domctl_arg.u.setdomainhandle.handle, 0x5a, 16);
     result_errno("setdomainhandle", domctl(XEN_DOMCTL_setdomainhandle, CHILD_ID));
     clear();
-    result("handle", "%e %x", domctl(XEN_DOMCTL_getdomaininfo, CHILD_ID), dc.u.getdomaininfo.handle[15]);
+    result("handle", "%e %x", domctl(XEN_DOMCTL_getdomaininfo, CHILD_ID),
+           domctl_arg.u.getdomaininfo.handle[15]);
     clear();
-    dc.u.settimeoffset.time_offset_seconds = 3600;
+    domctl_arg.u.settimeoffset.time_offset_seconds = 3600;
     result_errno("settimeoffset", domctl(XEN_DOMCTL_settimeoffset, CHILD_ID));
     clear();
-    dc.u.subscribe.port = 3;
+    domctl_arg.u.subscribe.port = 3;
     result_errno("subscribe", domctl(XEN_DOMCTL_subscribe, CHILD_ID));
     clear();
-    dc.u.set_virq_handler.virq = VIRQ_CONSOLE;
+    domctl_arg.u.set_virq_handler.virq = VIRQ_CONSOLE;
     result_errno("set_virq_handler", domctl(XEN_DOMCTL_set_virq_handler, CHILD_ID));
     result_errno("set_virq_handler back", domctl(XEN_DOMCTL_set_virq_handler, 0));
-    dc.u.set_virq_handler.virq = VIRQ_TIMER;
+    domctl_arg.u.set_virq_handler.virq = VIRQ_TIMER;
     result_errno("set_virq_handler of the timer", domctl(XEN_DOMCTL_set_virq_handler, CHILD_ID));
-    dc.u.set_virq_handler.virq = 24;
+    domctl_arg.u.set_virq_handler.virq = 24;
     result_errno("set_virq_handler 24", domctl(XEN_DOMCTL_set_virq_handler, CHILD_ID));
     for (unsigned int i = 0; i < 4; i++) {
         static const uint32_t sizes[] = {64, 32, 0, 65};
@@ -169,20 +170,22 @@ static void test_life(void)
                                             "address size 65"};
 
         clear();
-        dc.u.address_size.size = sizes[i];
+        domctl_arg.u.address_size.size = sizes[i];
         result_errno(names[i], domctl(XEN_DOMCTL_set_address_size, CHILD_ID));
     }
     clear();
-    result("address size", "%e %u", domctl(XEN_DOMCTL_get_address_size, CHILD_ID), dc.u.address_size.size);
+    result("address size", "%e %u", domctl(XEN_DOMCTL_get_address_size, CHILD_ID),
+           domctl_arg.u.address_size.size);
     clear();
-    result("address size of dom0", "%e %u", domctl(XEN_DOMCTL_get_address_size, 0), dc.u.address_size.size);
+    result("address size of dom0", "%e %u", domctl(XEN_DOMCTL_get_address_size, 0),
+           domctl_arg.u.address_size.size);
 }
 
 static long trigger(uint32_t which, uint32_t vcpu)
 {
     clear();
-    dc.u.sendtrigger.trigger = which;
-    dc.u.sendtrigger.vcpu = vcpu;
+    domctl_arg.u.sendtrigger.trigger = which;
+    domctl_arg.u.sendtrigger.vcpu = vcpu;
     return domctl(XEN_DOMCTL_sendtrigger, CHILD_ID);
 }
 
@@ -203,13 +206,14 @@ static void test_info(void)
 {
     clear();
     result("vcpuinfo", "%e online %u blocked %u running %u", domctl(XEN_DOMCTL_getvcpuinfo, CHILD_ID),
-           dc.u.getvcpuinfo.online, dc.u.getvcpuinfo.blocked, dc.u.getvcpuinfo.running);
-    dc.u.getvcpuinfo.vcpu = 2;
+           domctl_arg.u.getvcpuinfo.online, domctl_arg.u.getvcpuinfo.blocked,
+           domctl_arg.u.getvcpuinfo.running);
+    domctl_arg.u.getvcpuinfo.vcpu = 2;
     result_errno("vcpuinfo of an absent vcpu", domctl(XEN_DOMCTL_getvcpuinfo, CHILD_ID));
     clear();
-    result("info of nobody", "%e is %u", domctl(XEN_DOMCTL_getdomaininfo, NOBODY), dc.domain);
+    result("info of nobody", "%e is %u", domctl(XEN_DOMCTL_getdomaininfo, NOBODY), domctl_arg.domain);
     clear();
-    result("info from 1 on", "%e is %u", domctl(XEN_DOMCTL_getdomaininfo, 1), dc.domain);
+    result("info from 1 on", "%e is %u", domctl(XEN_DOMCTL_getdomaininfo, 1), domctl_arg.domain);
     clear();
     result("info of DOMID_SELF", "%e", domctl(XEN_DOMCTL_getdomaininfo, DOMID_SELF));
 }
@@ -217,8 +221,8 @@ static void test_info(void)
 static long frames(uint64_t num, void *array)
 {
     domctl_clear();
-    dc.u.getpageframeinfo3.num = num;
-    dc.u.getpageframeinfo3.array.p = array;
+    domctl_arg.u.getpageframeinfo3.num = num;
+    domctl_arg.u.getpageframeinfo3.array.p = array;
     return domctl(XEN_DOMCTL_getpageframeinfo3, CHILD_ID);
 }
 
@@ -234,11 +238,11 @@ static void test_frames(void)
     result_errno("1025 frames", frames(1025, buffer));
     result_errno("frames, bad pointer", frames(1, UNMAPPED));
     clear();
-    dc.u.hypercall_init.gmfn = child_spare(0);
+    domctl_arg.u.hypercall_init.gmfn = child_spare(0);
     result_errno("hypercall_init", domctl(XEN_DOMCTL_hypercall_init, CHILD_ID));
-    dc.u.hypercall_init.gmfn = virt_to_mfn(kernel_l4);
+    domctl_arg.u.hypercall_init.gmfn = virt_to_mfn(kernel_l4);
     result_errno("hypercall_init of dom0's frame", domctl(XEN_DOMCTL_hypercall_init, CHILD_ID));
-    dc.u.hypercall_init.gmfn = ~0ul;
+    domctl_arg.u.hypercall_init.gmfn = ~0ul;
     result_errno("hypercall_init of no frame", domctl(XEN_DOMCTL_hypercall_init, CHILD_ID));
 }
 
@@ -246,8 +250,8 @@ static long node(uint32_t cmd, uint64_t mask, uint32_t bits, void *where)
 {
     clear();
     buffer[0] = mask;
-    dc.u.nodeaffinity.nodemap.bitmap.p = where;
-    dc.u.nodeaffinity.nodemap.nr_bits = bits;
+    domctl_arg.u.nodeaffinity.nodemap.bitmap.p = where;
+    domctl_arg.u.nodeaffinity.nodemap.nr_bits = bits;
     return domctl(cmd, CHILD_ID);
 }
 
@@ -256,12 +260,12 @@ static long affinity(uint32_t cmd, uint32_t vcpu, uint32_t flags, uint64_t hard,
     clear();
     buffer[0] = hard;
     buffer[8] = soft;
-    dc.u.vcpuaffinity.vcpu = vcpu;
-    dc.u.vcpuaffinity.flags = flags;
-    dc.u.vcpuaffinity.cpumap_hard.bitmap.p = (void *)buffer;
-    dc.u.vcpuaffinity.cpumap_hard.nr_bits = 64;
-    dc.u.vcpuaffinity.cpumap_soft.bitmap.p = (void *)(buffer + 8);
-    dc.u.vcpuaffinity.cpumap_soft.nr_bits = 64;
+    domctl_arg.u.vcpuaffinity.vcpu = vcpu;
+    domctl_arg.u.vcpuaffinity.flags = flags;
+    domctl_arg.u.vcpuaffinity.cpumap_hard.bitmap.p = (void *)buffer;
+    domctl_arg.u.vcpuaffinity.cpumap_hard.nr_bits = 64;
+    domctl_arg.u.vcpuaffinity.cpumap_soft.bitmap.p = (void *)(buffer + 8);
+    domctl_arg.u.vcpuaffinity.cpumap_soft.nr_bits = 64;
     return domctl(cmd, CHILD_ID);
 }
 
@@ -297,7 +301,7 @@ static void test_affinity(void)
     result_affinity("set hard, forced",
                     affinity(XEN_DOMCTL_setvcpuaffinity, 0, HARD | XEN_VCPUAFFINITY_FORCE, 1, 0));
     affinity(XEN_DOMCTL_setvcpuaffinity, 0, HARD, 1, 0);
-    dc.u.vcpuaffinity.cpumap_hard.bitmap.p = UNMAPPED;
+    domctl_arg.u.vcpuaffinity.cpumap_hard.bitmap.p = UNMAPPED;
     result_errno("set hard, bad pointer", domctl(XEN_DOMCTL_setvcpuaffinity, CHILD_ID));
     result_errno("affinity, bad pointer", domctl(XEN_DOMCTL_getvcpuaffinity, CHILD_ID));
 }
@@ -305,10 +309,10 @@ static void test_affinity(void)
 static long schedule(uint32_t sched, uint32_t cmd, uint16_t weight, uint16_t cap)
 {
     clear();
-    dc.u.scheduler_op.sched_id = sched;
-    dc.u.scheduler_op.cmd = cmd;
-    dc.u.scheduler_op.u.credit2.weight = weight;
-    dc.u.scheduler_op.u.credit2.cap = cap;
+    domctl_arg.u.scheduler_op.sched_id = sched;
+    domctl_arg.u.scheduler_op.cmd = cmd;
+    domctl_arg.u.scheduler_op.u.credit2.weight = weight;
+    domctl_arg.u.scheduler_op.u.credit2.cap = cap;
     return domctl(XEN_DOMCTL_scheduler_op, CHILD_ID);
 }
 
@@ -316,8 +320,8 @@ static void result_schedule(const char *name, long ret)
 {
     long get = schedule(CREDIT2, XEN_DOMCTL_SCHEDOP_getinfo, 0, 0);
 
-    result(name, "%e then %e weight %u cap %u", ret, get, dc.u.scheduler_op.u.credit2.weight,
-           dc.u.scheduler_op.u.credit2.cap);
+    result(name, "%e then %e weight %u cap %u", ret, get, domctl_arg.u.scheduler_op.u.credit2.weight,
+           domctl_arg.u.scheduler_op.u.credit2.cap);
 }
 
 static void test_scheduler(void)
@@ -383,7 +387,7 @@ static void test_others(void)
         static char name[] = "shadow_op 00";
 
         clear();
-        dc.u.shadow_op.op = op;
+        domctl_arg.u.shadow_op.op = op;
         name[10] = (char)('0' + op / 10);
         name[11] = (char)('0' + op % 10);
         result_errno(name, domctl(XEN_DOMCTL_shadow_op, CHILD_ID));

@@ -28,13 +28,13 @@ static uint64_t outstanding(void)
 {
     domctl_clear();
     must("info", domctl(XEN_DOMCTL_getdomaininfo, CHILD_ID));
-    return dc.u.getdomaininfo.outstanding_pages;
+    return domctl_arg.u.getdomaininfo.outstanding_pages;
 }
 
 static void test_claims(void)
 {
     domctl_clear();
-    dc.u.max_mem.max_memkb = 4000;
+    domctl_arg.u.max_mem.max_memkb = 4000;
     must("max_mem", domctl(XEN_DOMCTL_max_mem, CHILD_ID));
     result_errno("claim", claim(CHILD_ID, 100, 0, 0));
     result("claimed beyond what it has", "%lu", outstanding());
@@ -50,7 +50,7 @@ static void test_claims(void)
     result_errno("claim for nobody", claim(NOBODY, 100, 0, 0));
     result_errno("claim for dom0", claim(DOMID_SELF, 0, 0, 0));
     domctl_clear();
-    dc.u.max_mem.max_memkb = 1ul << 40;
+    domctl_arg.u.max_mem.max_memkb = 1ul << 40;
     must("max_mem", domctl(XEN_DOMCTL_max_mem, CHILD_ID));
     result_errno("claim more than there is", claim(CHILD_ID, 1ul << 30, 0, 0));
     result_errno("claim absurdly much", claim(CHILD_ID, ~0ul, 0, 0));

@@ -16,10 +16,10 @@ static xen_msr_entry_t msrs[4];
 static long get(uint32_t nr_leaves, uint32_t nr_msrs)
 {
     domctl_clear();
-    dc.u.cpu_policy.nr_leaves = nr_leaves;
-    dc.u.cpu_policy.nr_msrs = nr_msrs;
-    set_xen_guest_handle(dc.u.cpu_policy.leaves, leaves);
-    set_xen_guest_handle(dc.u.cpu_policy.msrs, msrs);
+    domctl_arg.u.cpu_policy.nr_leaves = nr_leaves;
+    domctl_arg.u.cpu_policy.nr_msrs = nr_msrs;
+    set_xen_guest_handle(domctl_arg.u.cpu_policy.leaves, leaves);
+    set_xen_guest_handle(domctl_arg.u.cpu_policy.msrs, msrs);
     return domctl(XEN_DOMCTL_get_cpu_policy, CHILD_ID);
 }
 
@@ -36,7 +36,7 @@ static uint64_t sum_of_leaves(void)
 {
     uint64_t sum = 0;
 
-    for (unsigned int i = 0; i < dc.u.cpu_policy.nr_leaves; i++)
+    for (unsigned int i = 0; i < domctl_arg.u.cpu_policy.nr_leaves; i++)
         for (unsigned int k = 0; k < 6; k++)
             sum = sum * 31 + (&leaves[i].leaf)[k];
     return sum;
@@ -45,39 +45,40 @@ static uint64_t sum_of_leaves(void)
 static long set(const xen_cpuid_leaf_t *l, uint32_t nr_leaves, const xen_msr_entry_t *m, uint32_t nr_msrs)
 {
     domctl_clear();
-    dc.u.cpu_policy.nr_leaves = nr_leaves;
-    dc.u.cpu_policy.nr_msrs = nr_msrs;
-    dc.u.cpu_policy.leaves.p = (void *)l;
-    dc.u.cpu_policy.msrs.p = (void *)m;
+    domctl_arg.u.cpu_policy.nr_leaves = nr_leaves;
+    domctl_arg.u.cpu_policy.nr_msrs = nr_msrs;
+    domctl_arg.u.cpu_policy.leaves.p = (void *)l;
+    domctl_arg.u.cpu_policy.msrs.p = (void *)m;
     return domctl(XEN_DOMCTL_set_cpu_policy, CHILD_ID);
 }
 
 static void result_set(const char *name, long ret)
 {
-    result(name, "%e leaf %x sub %x msr %x", ret, dc.u.cpu_policy.err_leaf, dc.u.cpu_policy.err_subleaf,
-           dc.u.cpu_policy.err_msr);
+    result(name, "%e leaf %x sub %x msr %x", ret, domctl_arg.u.cpu_policy.err_leaf,
+           domctl_arg.u.cpu_policy.err_subleaf, domctl_arg.u.cpu_policy.err_msr);
 }
 
 static void test_get(void)
 {
     must("sizes", (domctl_clear(), domctl(XEN_DOMCTL_get_cpu_policy, CHILD_ID)));
-    result("sizes", "%u leaves %u msrs", dc.u.cpu_policy.nr_leaves, dc.u.cpu_policy.nr_msrs);
+    result("sizes", "%u leaves %u msrs", domctl_arg.u.cpu_policy.nr_leaves, domctl_arg.u.cpu_policy.nr_msrs);
     result_errno("get with no room", get(0, 0));
     result_errno("get with little room", get(10, 4));
     result_errno("get without room for msrs", get(ROOM, 1));
     result("get", "%e", get(ROOM, 4));
-    result("got", "%u leaves %u msrs", dc.u.cpu_policy.nr_leaves, dc.u.cpu_policy.nr_msrs);
+    result("got", "%u leaves %u msrs", domctl_arg.u.cpu_policy.nr_leaves, domctl_arg.u.cpu_policy.nr_msrs);
     result("all of it", "%lx", sum_of_leaves());
     result("msrs", "%x %lx %x %lx", msrs[0].idx, msrs[0].val, msrs[1].idx, msrs[1].val);
     domctl_clear();
-    dc.u.cpu_policy.nr_leaves = ROOM;
-    set_xen_guest_handle(dc.u.cpu_policy.leaves, leaves);
+    domctl_arg.u.cpu_policy.nr_leaves = ROOM;
+    set_xen_guest_handle(domctl_arg.u.cpu_policy.leaves, leaves);
     result("get leaves only", "%e", domctl(XEN_DOMCTL_get_cpu_policy, CHILD_ID));
-    result("got leaves only", "%u leaves %u msrs", dc.u.cpu_policy.nr_leaves, dc.u.cpu_policy.nr_msrs);
+    result("got leaves only", "%u leaves %u msrs", domctl_arg.u.cpu_policy.nr_leaves,
+           domctl_arg.u.cpu_policy.nr_msrs);
     result_errno("get of absent domain", domctl(XEN_DOMCTL_get_cpu_policy, CHILD_ID + 1));
     result_errno("get of dom0", domctl(XEN_DOMCTL_get_cpu_policy, 0));
-    dc.u.cpu_policy.leaves.p = (void *)0x1000;
-    dc.u.cpu_policy.nr_leaves = ROOM;
+    domctl_arg.u.cpu_policy.leaves.p = (void *)0x1000;
+    domctl_arg.u.cpu_policy.nr_leaves = ROOM;
     result_errno("get to a bad pointer", domctl(XEN_DOMCTL_get_cpu_policy, CHILD_ID));
 }
 
@@ -98,7 +99,7 @@ static void one(const char *name, uint32_t leaf, uint32_t sub, uint32_t a, uint3
             result(text, "%08x %08x %08x %08x", find(leaf, sub)->a, find(leaf, sub)->b, find(leaf, sub)->c,
                    find(leaf, sub)->d);
         memcpy(text + n, ", all", 6);
-        result(text, "%u leaves sum %lx", dc.u.cpu_policy.nr_leaves, sum_of_leaves());
+        result(text, "%u leaves sum %lx", domctl_arg.u.cpu_policy.nr_leaves, sum_of_leaves());
     }
     child_destroy();
 }
@@ -234,7 +235,7 @@ static void test_dependencies(void)
         child_create(1);
         features(now);
         *reg_of(f / 32) &= ~(1u << (f % 32));
-        must("set without a feature", set(leaves, dc.u.cpu_policy.nr_leaves, NULL, 0));
+        must("set without a feature", set(leaves, domctl_arg.u.cpu_policy.nr_leaves, NULL, 0));
         features(now);
         child_destroy();
         name[8] = (char)('0' + f / 320);

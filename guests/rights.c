@@ -13,40 +13,40 @@
 static long ioport(domid_t id, uint32_t first, uint32_t nr, uint8_t allow)
 {
     domctl_clear();
-    dc.u.ioport_permission.first_port = first;
-    dc.u.ioport_permission.nr_ports = nr;
-    dc.u.ioport_permission.allow_access = allow;
+    domctl_arg.u.ioport_permission.first_port = first;
+    domctl_arg.u.ioport_permission.nr_ports = nr;
+    domctl_arg.u.ioport_permission.allow_access = allow;
     return domctl(XEN_DOMCTL_ioport_permission, id);
 }
 
 static long iomem(domid_t id, uint64_t first, uint64_t nr, uint8_t allow)
 {
     domctl_clear();
-    dc.u.iomem_permission.first_mfn = first;
-    dc.u.iomem_permission.nr_mfns = nr;
-    dc.u.iomem_permission.allow_access = allow;
+    domctl_arg.u.iomem_permission.first_mfn = first;
+    domctl_arg.u.iomem_permission.nr_mfns = nr;
+    domctl_arg.u.iomem_permission.allow_access = allow;
     return domctl(XEN_DOMCTL_iomem_permission, id);
 }
 
 static long mapping(domid_t id, uint64_t gfn, uint64_t mfn, uint64_t nr, uint32_t add)
 {
     domctl_clear();
-    dc.u.memory_mapping = (struct xen_domctl_memory_mapping){gfn, mfn, nr, add, 0};
+    domctl_arg.u.memory_mapping = (struct xen_domctl_memory_mapping){gfn, mfn, nr, add, 0};
     return domctl(XEN_DOMCTL_memory_mapping, id);
 }
 
 static long ioport_mapping(domid_t id, uint32_t gport, uint32_t mport, uint32_t nr, uint32_t add)
 {
     domctl_clear();
-    dc.u.ioport_mapping = (struct xen_domctl_ioport_mapping){gport, mport, nr, add};
+    domctl_arg.u.ioport_mapping = (struct xen_domctl_ioport_mapping){gport, mport, nr, add};
     return domctl(XEN_DOMCTL_ioport_mapping, id);
 }
 
 static long irq(domid_t id, uint32_t pirq, uint8_t allow)
 {
     domctl_clear();
-    dc.u.irq_permission.pirq = (uint8_t)pirq;
-    dc.u.irq_permission.allow_access = allow;
+    domctl_arg.u.irq_permission.pirq = (uint8_t)pirq;
+    domctl_arg.u.irq_permission.allow_access = allow;
     return domctl(XEN_DOMCTL_irq_permission, id);
 }
 

@@ -15,10 +15,10 @@
 static long set(uint32_t mode, uint32_t khz, uint64_t elapsed, uint32_t incarnation)
 {
     domctl_clear();
-    dc.u.tsc_info.tsc_mode = mode;
-    dc.u.tsc_info.gtsc_khz = khz;
-    dc.u.tsc_info.elapsed_nsec = elapsed;
-    dc.u.tsc_info.incarnation = incarnation;
+    domctl_arg.u.tsc_info.tsc_mode = mode;
+    domctl_arg.u.tsc_info.gtsc_khz = khz;
+    domctl_arg.u.tsc_info.elapsed_nsec = elapsed;
+    domctl_arg.u.tsc_info.incarnation = incarnation;
     return domctl(XEN_DOMCTL_settscinfo, CHILD_ID);
 }
 
@@ -28,12 +28,12 @@ static void result_get(const char *name)
 
     domctl_clear();
     ret = domctl(XEN_DOMCTL_gettscinfo, CHILD_ID);
-    result(name, "%e mode %u khz %s incarnation %u elapsed %s", ret, dc.u.tsc_info.tsc_mode,
-           dc.u.tsc_info.gtsc_khz == GHZ     ? "1000000"
-           : dc.u.tsc_info.gtsc_khz == 0     ? "0"
-           : dc.u.tsc_info.gtsc_khz == 20000 ? "20000"
-                                             : "the machine's",
-           dc.u.tsc_info.incarnation, dc.u.tsc_info.elapsed_nsec ? "some" : "0");
+    result(name, "%e mode %u khz %s incarnation %u elapsed %s", ret, domctl_arg.u.tsc_info.tsc_mode,
+           domctl_arg.u.tsc_info.gtsc_khz == GHZ     ? "1000000"
+           : domctl_arg.u.tsc_info.gtsc_khz == 0     ? "0"
+           : domctl_arg.u.tsc_info.gtsc_khz == 20000 ? "20000"
+                                                     : "the machine's",
+           domctl_arg.u.tsc_info.incarnation, domctl_arg.u.tsc_info.elapsed_nsec ? "some" : "0");
 }
 
 static inline __attribute__((always_inline)) uint64_t rdtsc(void)
@@ -109,7 +109,7 @@ static void run(const char *title)
     domctl_clear();
     must("info", domctl(XEN_DOMCTL_getdomaininfo, CHILD_ID));
     child_put(0, child_window_entry());
-    child_put(1, pte_make(dc.u.getdomaininfo.shared_info_frame, PTE_DATA));
+    child_put(1, pte_make(domctl_arg.u.getdomaininfo.shared_info_frame, PTE_DATA));
     memcpy(name, title, n);
     memcpy(name + n, ", ran", 6);
     before = system_time();

@@ -23,16 +23,16 @@ CHILD_FN static void child_nothing(volatile uint64_t *answers)
 static long set(uint32_t vcpu, const void *ctxt)
 {
     domctl_clear();
-    dc.u.vcpucontext.vcpu = vcpu;
-    dc.u.vcpucontext.ctxt.p = (void *)ctxt;
+    domctl_arg.u.vcpucontext.vcpu = vcpu;
+    domctl_arg.u.vcpucontext.ctxt.p = (void *)ctxt;
     return domctl(XEN_DOMCTL_setvcpucontext, CHILD_ID);
 }
 
 static long get(uint32_t vcpu, void *ctxt)
 {
     domctl_clear();
-    dc.u.vcpucontext.vcpu = vcpu;
-    dc.u.vcpucontext.ctxt.p = ctxt;
+    domctl_arg.u.vcpucontext.vcpu = vcpu;
+    domctl_arg.u.vcpucontext.ctxt.p = ctxt;
     return domctl(XEN_DOMCTL_getvcpucontext, CHILD_ID);
 }
 
@@ -226,14 +226,14 @@ static void test_reset(void)
 
 static long ext(uint32_t cmd, uint32_t vcpu, uint32_t size)
 {
-    dc.u.ext_vcpucontext.vcpu = vcpu;
-    dc.u.ext_vcpucontext.size = size;
+    domctl_arg.u.ext_vcpucontext.vcpu = vcpu;
+    domctl_arg.u.ext_vcpucontext.size = size;
     return domctl(cmd, CHILD_ID);
 }
 
 static void test_ext(void)
 {
-    struct xen_domctl_ext_vcpucontext *e = &dc.u.ext_vcpucontext;
+    struct xen_domctl_ext_vcpucontext *e = &domctl_arg.u.ext_vcpucontext;
 
     domctl_clear();
     result_errno("get ext", ext(XEN_DOMCTL_get_ext_vcpucontext, 0, 0));
@@ -299,17 +299,17 @@ static void test_ext(void)
 static long xstate(uint32_t cmd, uint32_t vcpu, uint64_t mask, uint64_t size, void *buffer)
 {
     domctl_clear();
-    dc.u.vcpuextstate.vcpu = vcpu;
-    dc.u.vcpuextstate.xfeature_mask = mask;
-    dc.u.vcpuextstate.size = size;
-    dc.u.vcpuextstate.buffer.p = buffer;
+    domctl_arg.u.vcpuextstate.vcpu = vcpu;
+    domctl_arg.u.vcpuextstate.xfeature_mask = mask;
+    domctl_arg.u.vcpuextstate.size = size;
+    domctl_arg.u.vcpuextstate.buffer.p = buffer;
     return domctl(cmd, CHILD_ID);
 }
 
 static void result_xstate(const char *name, long ret)
 {
-    result(name, "%e mask %lx size %lu", ret, (unsigned long)dc.u.vcpuextstate.xfeature_mask,
-           (unsigned long)dc.u.vcpuextstate.size);
+    result(name, "%e mask %lx size %lu", ret, (unsigned long)domctl_arg.u.vcpuextstate.xfeature_mask,
+           (unsigned long)domctl_arg.u.vcpuextstate.size);
 }
 
 /* A context that has used AVX; the layout of the area is XCR0, all XCR0s together, then as XSAVE writes it.
@@ -336,11 +336,11 @@ static void get_xstate(const char *name)
 
     memset(area, 0xee, sizeof(area));
     result_xstate(name, ret = xstate(XEN_DOMCTL_getvcpuextstate, 0, 0, 0, NULL));
-    size = dc.u.vcpuextstate.size;
-    ret = xstate(XEN_DOMCTL_getvcpuextstate, 0, dc.u.vcpuextstate.xfeature_mask, size, area);
+    size = domctl_arg.u.vcpuextstate.size;
+    ret = xstate(XEN_DOMCTL_getvcpuextstate, 0, domctl_arg.u.vcpuextstate.xfeature_mask, size, area);
     print("TEST %s, got: %e size %lu xcr0 %lx accum %lx bv %lx comp %lx mxcsr %x xmm %lx ymm %lx beyond %d\n",
-          name, ret, (unsigned long)dc.u.vcpuextstate.size, area[0], area[1], area[2 + 64], area[2 + 65],
-          (uint32_t)area[5], area[2 + 20], area[2 + 72], area[size / 8] == 0xeeeeeeeeeeeeeeee);
+          name, ret, (unsigned long)domctl_arg.u.vcpuextstate.size, area[0], area[1], area[2 + 64],
+          area[2 + 65], (uint32_t)area[5], area[2 + 20], area[2 + 72], area[size / 8] == 0xeeeeeeeeeeeeeeee);
 }
 
 static void test_xstate(void)
@@ -366,7 +366,7 @@ static void test_xstate(void)
         uint64_t mask;
 
         xstate(XEN_DOMCTL_getvcpuextstate, 0, 0, 0, NULL);
-        mask = dc.u.vcpuextstate.xfeature_mask;
+        mask = domctl_arg.u.vcpuextstate.xfeature_mask;
         result("xstate, exact size", "%e", xstate(XEN_DOMCTL_getvcpuextstate, 0, mask, 848, area));
         result("xstate, a byte less", "%e", xstate(XEN_DOMCTL_getvcpuextstate, 0, mask, 847, area));
         result("xstate, huge", "%e", xstate(XEN_DOMCTL_getvcpuextstate, 0, mask, 1ul << 40, area));
@@ -401,15 +401,15 @@ static void test_xstate(void)
 static long vmsrs(uint32_t cmd, uint32_t vcpu, uint32_t count, void *where)
 {
     domctl_clear();
-    dc.u.vcpu_msrs.vcpu = vcpu;
-    dc.u.vcpu_msrs.msr_count = count;
-    dc.u.vcpu_msrs.msrs.p = where;
+    domctl_arg.u.vcpu_msrs.vcpu = vcpu;
+    domctl_arg.u.vcpu_msrs.msr_count = count;
+    domctl_arg.u.vcpu_msrs.msrs.p = where;
     return domctl(cmd, CHILD_ID);
 }
 
 static void result_msrs(const char *name, long ret)
 {
-    result(name, "%e count %u", ret, dc.u.vcpu_msrs.msr_count);
+    result(name, "%e count %u", ret, domctl_arg.u.vcpu_msrs.msr_count);
 }
 
 static void set_msr(const char *name, uint32_t index, uint32_t reserved, uint64_t value)
@@ -423,7 +423,7 @@ static void test_msrs(void)
     uint32_t count;
 
     result_msrs("msrs, how many", vmsrs(XEN_DOMCTL_get_vcpu_msrs, 0, 0, NULL));
-    count = dc.u.vcpu_msrs.msr_count;
+    count = domctl_arg.u.vcpu_msrs.msr_count;
     result_msrs("msrs at first", vmsrs(XEN_DOMCTL_get_vcpu_msrs, 0, count, msrs));
     result_msrs("msrs, no room", vmsrs(XEN_DOMCTL_get_vcpu_msrs, 0, 0, msrs));
     result_msrs("msrs of absent vcpu", vmsrs(XEN_DOMCTL_get_vcpu_msrs, 2, count, msrs));
@@ -445,7 +445,7 @@ static void test_msrs(void)
     set_msr("set STAR", 0xc0000081, 0, 0);
     set_msr("set HWCR", 0xc0010015, 0, 0);
     result_msrs("msrs then", vmsrs(XEN_DOMCTL_get_vcpu_msrs, 0, count, msrs));
-    for (uint32_t i = 0; i < dc.u.vcpu_msrs.msr_count && i < 3; i++)
+    for (uint32_t i = 0; i < domctl_arg.u.vcpu_msrs.msr_count && i < 3; i++)
         print("TEST msr %u: index %x value %lx\n", i, msrs[i].index, (unsigned long)msrs[i].value);
     result_msrs("msrs, no room then", vmsrs(XEN_DOMCTL_get_vcpu_msrs, 0, 0, msrs));
     msrs[0] = (xen_domctl_vcpu_msr_t){TSC_AUX, 0, 1};

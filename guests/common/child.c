@@ -13,7 +13,6 @@ enum { L4, L3, L2, L1, CODE, CODE2, ANSWERS, STACK, SPARE, FRAMES = SPARE + CHIL
 extern const char __start_child_text[], __stop_child_text[];
 extern const char child_fault[], child_undefined[];
 
-struct xen_domctl dc;
 struct vcpu_guest_context child_context;
 static xen_pfn_t frame[FRAMES];
 static uint64_t *window;
@@ -29,17 +28,9 @@ __asm__(".pushsection child_text,\"ax\",@progbits\n"
         ".popsection");
 extern const char child_page_fault[];
 
-long domctl(uint32_t cmd, domid_t domain)
-{
-    dc.cmd = cmd;
-    dc.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-    dc.domain = domain;
-    return HC1(__HYPERVISOR_domctl, &dc);
-}
-
 void domctl_clear(void)
 {
-    memset(&dc, 0, sizeof(dc));
+    memset(&domctl_arg, 0, sizeof(domctl_arg));
 }
 
 static uint64_t *show(unsigned int which, uint64_t flags)
@@ -65,17 +56,17 @@ void child_create(unsigned int vcpus)
     struct xen_memory_reservation r = {.nr_extents = FRAMES, .domid = CHILD_ID};
 
     domctl_clear();
-    dc.u.createdomain = (struct xen_domctl_createdomain){.max_vcpus = vcpus,
-                                                         .max_evtchn_port = 63,
-                                                         .max_grant_frames = 4,
-                                                         .max_maptrack_frames = 4,
-                                                         .grant_opts = XEN_DOMCTL_GRANT_version(1)};
+    domctl_arg.u.createdomain = (struct xen_domctl_createdomain){.max_vcpus = vcpus,
+                                                                 .max_evtchn_port = 63,
+                                                                 .max_grant_frames = 4,
+                                                                 .max_maptrack_frames = 4,
+                                                                 .grant_opts = XEN_DOMCTL_GRANT_version(1)};
     must("create child", domctl(XEN_DOMCTL_createdomain, CHILD_ID));
     domctl_clear();
-    dc.u.max_mem.max_memkb = (FRAMES + 2) * 4;
+    domctl_arg.u.max_mem.max_memkb = (FRAMES + 2) * 4;
     must("max_mem of child", domctl(XEN_DOMCTL_max_mem, CHILD_ID));
     domctl_clear();
-    dc.u.max_vcpus.max = vcpus;
+    domctl_arg.u.max_vcpus.max = vcpus;
     must("max_vcpus of child", domctl(XEN_DOMCTL_max_vcpus, CHILD_ID));
     for (unsigned int i = 0; i < FRAMES; i++)
         frame[i] = i;
@@ -133,7 +124,7 @@ void child_rerun(void)
         must("resume child", domctl(XEN_DOMCTL_resumedomain, CHILD_ID));
     }
     domctl_clear();
-    set_xen_guest_handle(dc.u.vcpucontext.ctxt, &child_context);
+    set_xen_guest_handle(domctl_arg.u.vcpucontext.ctxt, &child_context);
     must("context of child", domctl(XEN_DOMCTL_setvcpucontext, CHILD_ID));
     paused_twice = false;
 }
@@ -166,7 +157,7 @@ static uint32_t child_flags(void)
 {
     domctl_clear();
     must("info of child", domctl(XEN_DOMCTL_getdomaininfo, CHILD_ID));
-    return dc.u.getdomaininfo.flags;
+    return domctl_arg.u.getdomaininfo.flags;
 }
 
 bool child_run(void)

@@ -5,6 +5,7 @@
 #ifndef GUEST_CHILD_H
 #define GUEST_CHILD_H
 
+#include "domu.h"
 #include <stdbool.h>
 #include <stdint.h>
 #include <xen/xen.h>
@@ -17,9 +18,7 @@
 #define CHILD_WINDOW  0x405000ul
 #define CHILD_WORDS   512u
 
-/* The argument of domctl(), which fills in the rest. */
-extern struct xen_domctl dc;
-long domctl(uint32_t cmd, domid_t domain);
+/* Zeroes domctl_arg. */
 void domctl_clear(void);
 
 /* Creates it with so many vCPUs, and memory; paused, without a context. Ends the guest if that fails. */
