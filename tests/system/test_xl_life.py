@@ -106,7 +106,7 @@ def test_actions(dom0, how, key, action, outcome):
     elif outcome == "again":
         dom0.wait_newer(number + 2)
     elif outcome == "renamed":
-        dom0.wait_until("xl list | grep -q '^ends-[0-9a-f-]* .*sc-'", 60)
+        dom0.wait_until("xl list | grep -q '^ends-[0-9TZ]* .*sc-'", 60)
         dom0.wait_until("xl domid ends", 60)
     else:
         dom0.wait_until(f"xl list ends | grep -q -e '{outcome}'")
