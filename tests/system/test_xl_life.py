@@ -91,7 +91,7 @@ def test_trigger(dom0):
     ("crash", "on_crash", "rename-restart", "renamed"),
     ("crash", "on_crash", "coredump-destroy", "core"),
     ("fault", "on_crash", "preserve", "sc-"),
-    ("watchdog", "on_watchdog", "preserve", "s--"),
+    ("watchdog", "on_watchdog", "preserve", "sw-"),
     ("watchdog", "on_watchdog", "destroy", "gone"),
 ])
 def test_actions(dom0, how, key, action, outcome):
