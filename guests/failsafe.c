@@ -6,6 +6,7 @@
 #include "common/hypercall.h"
 #include "common/lib.h"
 #include "common/mm.h"
+#include "common/second.h"
 #include "common/trap.h"
 #include <xen/callback.h>
 #include <xen/sched.h>
@@ -15,7 +16,6 @@
 #define SELECTOR 0x1b
 
 static uint64_t *gdt;
-static char second_stack[4096] __attribute__((aligned(4096)));
 static volatile bool wanted, done;
 
 static void yield(void)
@@ -36,26 +36,9 @@ void second_main(void)
     }
 }
 
-static void second_event(struct regs *regs)
-{
-    regs->rflags &= ~0x200ul;
-}
-
 static void start_second(void)
 {
-    static struct vcpu_guest_context ctx;
-
-    event2_hook = second_event;
-    ctx.flags = VGCF_IN_KERNEL;
-    ctx.user_regs.rip = (uint64_t)second_main;
-    ctx.user_regs.rsp = (uint64_t)second_stack + sizeof(second_stack) - 8;
-    ctx.user_regs.cs = FLAT_KERNEL_CS64;
-    ctx.user_regs.ss = FLAT_KERNEL_SS64;
-    ctx.ctrlreg[0] = 0x80050033;
-    ctx.ctrlreg[3] = xen_pfn_to_cr3(virt_to_mfn(kernel_l4));
-    ctx.event_callback_eip = (uint64_t)event_callback2;
-    must("initialise", HC3(__HYPERVISOR_vcpu_op, VCPUOP_initialise, 1, &ctx));
-    must("up", HC3(__HYPERVISOR_vcpu_op, VCPUOP_up, 1, 0));
+    must("second vCPU", second_up(second_context(second_main)));
 }
 
 #define LOAD(segment, selector) __asm__ volatile("movw %w0, %%" segment ::"r"(selector))

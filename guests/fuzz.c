@@ -9,6 +9,7 @@
 #include "common/hypercall.h"
 #include "common/lib.h"
 #include "common/mm.h"
+#include "common/second.h"
 #include "common/trap.h"
 #include <xen/grant_table.h>
 #include <xen/memory.h>
@@ -32,14 +33,11 @@ static struct fuzzer {
     unsigned long mapped, updated, pinned, stored, made; /* what succeeded */
 } __attribute__((aligned(4096))) fuzzers[VCPUS];
 #define WORDS_FILLED 32
-static char second_stack[8192] __attribute__((aligned(4096)));
 static volatile bool second_runs, second_stop, second_done;
 
 static struct fuzzer *self(void)
 {
-    unsigned long sp = (unsigned long)__builtin_frame_address(0);
-
-    return &fuzzers[sp - (unsigned long)second_stack < sizeof(second_stack)];
+    return &fuzzers[on_second()];
 }
 
 static uint64_t next(void)
@@ -415,26 +413,10 @@ void second_main(void)
         HC3(__HYPERVISOR_vcpu_op, VCPUOP_down, 1, 0);
 }
 
-static void second_event(struct regs *regs)
-{
-    regs->rflags &= ~0x200ul; /* no more of them */
-}
-
 /* Starts vCPU 1 if there is one. */
 static void start_second(void)
 {
-    static struct vcpu_guest_context ctx;
-
-    event2_hook = second_event;
-    ctx.flags = VGCF_IN_KERNEL;
-    ctx.user_regs.rip = (uint64_t)second_main;
-    ctx.user_regs.rsp = (uint64_t)second_stack + sizeof(second_stack) - 8;
-    ctx.user_regs.cs = FLAT_KERNEL_CS64;
-    ctx.user_regs.ss = FLAT_KERNEL_SS64;
-    ctx.ctrlreg[0] = 0x80050033;
-    ctx.ctrlreg[3] = xen_pfn_to_cr3(virt_to_mfn(kernel_l4));
-    ctx.event_callback_eip = (uint64_t)event_callback2;
-    if (HC3(__HYPERVISOR_vcpu_op, VCPUOP_initialise, 1, &ctx) || HC3(__HYPERVISOR_vcpu_op, VCPUOP_up, 1, 0))
+    if (second_up(second_context(second_main)))
         return;
     while (!second_runs)
         HC2(__HYPERVISOR_sched_op, SCHEDOP_yield, 0);

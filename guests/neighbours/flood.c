@@ -1,4 +1,5 @@
-/* A guest that sends events to dom0's daemons without pause, with nothing in the rings, and one to itself, masked. */
+/* A guest that sends events to dom0's daemons without pause, with nothing in the rings, and one to itself,
+ * masked. */
 #include "common/event.h"
 #include "common/lib.h"
 #include "common/mm.h"

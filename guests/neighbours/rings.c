@@ -1,4 +1,5 @@
-/* A guest that makes nonsense of the rings it shares with dom0's daemons, again and again, and tells them to look. */
+/* A guest that makes nonsense of the rings it shares with dom0's daemons, again and again, and tells them to
+ * look. */
 #include "common/event.h"
 #include "common/hypercall.h"
 #include "common/lib.h"

@@ -1,6 +1,6 @@
 /*
- * A guest that gives all its memory back: first what nothing maps, then what it runs on, which is refused as it is mapped,
- * and after that it asks for more than it may have.
+ * A guest that gives all its memory back: first what nothing maps, then what it runs on, which is refused as
+ * it is mapped, and after that it asks for more than it may have.
  */
 #include "common/event.h"
 #include "common/hypercall.h"

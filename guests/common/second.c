@@ -1,0 +1,43 @@
+#include "second.h"
+#include "hypercall.h"
+#include "lib.h"
+#include "mm.h"
+#include "trap.h"
+#include <xen/vcpu.h>
+
+static char stack[16384] __attribute__((aligned(16)));
+
+/* An upcall that came before the mask did: no more of them. */
+static void mask_events(struct regs *regs)
+{
+    regs->rflags &= ~0x200ul;
+}
+
+struct vcpu_guest_context *second_context(void (*main)(void))
+{
+    static struct vcpu_guest_context context;
+
+    event2_hook = mask_events;
+    memset(&context, 0, sizeof(context));
+    context.flags = VGCF_IN_KERNEL;
+    context.user_regs.rip = (uint64_t)main;
+    context.user_regs.rsp = (uint64_t)stack + sizeof(stack) - 8;
+    context.user_regs.cs = FLAT_KERNEL_CS64;
+    context.user_regs.ss = FLAT_KERNEL_SS64;
+    context.ctrlreg[0] = 0x80050033;
+    context.ctrlreg[3] = xen_pfn_to_cr3(virt_to_mfn(kernel_l4));
+    context.event_callback_eip = (uint64_t)event_callback2;
+    return &context;
+}
+
+long second_up(struct vcpu_guest_context *context)
+{
+    long ret = HC3(__HYPERVISOR_vcpu_op, VCPUOP_initialise, 1, context);
+
+    return ret ? ret : HC3(__HYPERVISOR_vcpu_op, VCPUOP_up, 1, 0);
+}
+
+bool on_second(void)
+{
+    return (unsigned long)__builtin_frame_address(0) - (unsigned long)stack < sizeof(stack);
+}
