@@ -99,13 +99,12 @@ def test_eight_vcpus(dom0):
     dom0.wait_guest("eight")
     assert dom0.guest("eight", "nproc") == "4"
     dom0.run("xl vcpu-set eight 8")
-    dom0.wait_until("guest run eight 'for c in 4 5 6 7; do [ -e /sys/devices/system/cpu/cpu$c/online ] && "
-                    "echo 1 > /sys/devices/system/cpu/cpu$c/online; done 2>/dev/null; [ $(nproc) = 8 ]'", 60)
+    dom0.wait_vcpus("eight", 8)
     digests = dom0.guest("eight", "for c in 0 1 2 3 4 5 6 7; do (head -c 3000000 /dev/zero | sha256sum) & done; wait", 300)
     assert len(re.findall(r"\b[0-9a-f]{64}\b", digests)) == 8
     assert len(set(re.findall(r"\b[0-9a-f]{64}\b", digests))) == 1
     dom0.run("xl vcpu-set eight 1")
-    dom0.wait_until("[ $(guest run eight nproc) = 1 ]", 60)
+    dom0.wait_vcpus("eight", 1)
 
 
 def start_many(name, mem, options=()):

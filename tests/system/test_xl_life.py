@@ -111,7 +111,7 @@ def test_actions(dom0, how, key, action, outcome):
 
 def test_crashed_guest_is_replaced(dom0):
     """A Linux guest that panics is started again, fresh, and its neighbour goes on."""
-    dom0.create("ends", on_crash="restart", extra="console=hvc0 tiny.io panic=1")
+    dom0.create("ends", on_crash="restart", extra="console=hvc0 tiny.io sysrq_always_enabled panic=1")
     dom0.wait_guest("ends")
     number = dom0.newest()
     dom0.guest("ends", "touch /tmp/was-here")

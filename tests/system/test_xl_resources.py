@@ -39,7 +39,7 @@ def test_memory_limit(dom0):
 def test_vcpus_come_and_go(dom0):
     for count in (1, 2, 1, 2):
         dom0.run(f"xl vcpu-set one {count}")
-        dom0.wait_until(f"[ $(guest run one nproc) = {count} ]")
+        dom0.wait_vcpus("one", count)
         assert dom0.domains()["one"][2] == count
     assert dom0.run("xl vcpu-set one 3 2>&1", check=False)[0] != 0
     assert dom0.guest("one", "nproc") == "2"

@@ -92,6 +92,11 @@ class Tools(Machine):
     def see(self, name, pattern, limit=60):
         return self.run(f"guest see {name} '{pattern}' {limit}", limit + 20)
 
+    def wait_vcpus(self, name, count, limit=60):
+        """Until a guest runs on that many CPUs. New ones are switched on by its user space, as udev would do it."""
+        self.wait_until(f"guest run {name} 'for f in /sys/devices/system/cpu/cpu*/online; do "
+                        f"echo 1 > $f; done 2>/dev/null; [ $(nproc) = {count} ]'", limit)
+
     def domains(self):
         """{name: (number, memory in MiB, vCPUs, state, seconds)} as xl list has it."""
         found = {}
