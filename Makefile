@@ -11,6 +11,7 @@ BUILD ?= build
 
 include hv/build.mk
 -include host/host.mk
+-include tests/lint.mk
 -include tests/unit.mk
 -include tests/fuzz.mk
 -include tests/guests.mk

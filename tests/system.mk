@@ -14,10 +14,10 @@ SYSTEM_NEEDS = $(filter $(BUILD)/hospes,$(HYPERVISOR)) dom0-image
 
 .PHONY: test soak test-system soak-system
 test: dom0-image
-	tests/run-all test-unit test-fuzz test-guests test-system
+	tests/run-all test-lint test-unit test-fuzz test-guests test-system
 
 soak: dom0-image
-	tests/run-all test-unit test-guests soak-guests soak-system
+	tests/run-all test-lint test-unit test-guests soak-guests soak-system
 
 test-system: $(SYSTEM_NEEDS)
 	$(SYSTEM_ENV) $(PYTEST) tests/system $(if $(ONLY),-k '$(ONLY)')

@@ -24,7 +24,8 @@ static long op_block(void)
     return 0;
 }
 
-/* What getdomaininfo can tell the tools (XEN_DOMINF_shutdownmask); not only the reasons that sched.h names. */
+/* What getdomaininfo can tell the tools (XEN_DOMINF_shutdownmask); not only the reasons that sched.h names.
+ */
 #define MAX_SHUTDOWN_CODE 255u
 
 static long shut_down(struct domain *d, uint32_t reason)

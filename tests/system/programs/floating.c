@@ -1,4 +1,5 @@
-/* Keeps values in every vector register across many context switches; two of these must not see each other's. */
+/* Keeps values in every vector register across many context switches; two of these must not see each other's.
+ */
 
 #include <math.h>
 #include <sched.h>

@@ -15,8 +15,8 @@ static long long now(clockid_t clock)
 
 int main(void)
 {
-    const clockid_t clocks[] = { CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME, CLOCK_BOOTTIME };
-    long long last[4] = { 0 };
+    const clockid_t clocks[] = {CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME, CLOCK_BOOTTIME};
+    long long last[4] = {0};
     int cpus = 0, backwards = 0;
 
     for (int round = 0; round < 4000; round++) {

@@ -1,0 +1,6 @@
+# Style and static analysis.
+#   make test-lint   clang-format and cppcheck; exceptions with their reasons in tests/lint/cppcheck.txt
+
+.PHONY: test-lint
+test-lint:
+	tests/lint/run.sh $(BUILD)/results/lint.txt
