@@ -10,13 +10,13 @@ SYSTEM_ENV = BUILD=$(BUILD) HYPERVISOR=$(HYPERVISOR)
 ONLY ?=
 export MAKE
 
-SYSTEM_NEEDS = $(filter $(BUILD)/hospes,$(HYPERVISOR)) dom0-image
+SYSTEM_NEEDS = $(filter $(BUILD)/hospes,$(HYPERVISOR)) dom0-image guest-image $(NEIGHBOURS)
 
 .PHONY: test soak test-system soak-system
-test: dom0-image
+test: dom0-image guest-image
 	tests/run-all test-lint test-unit test-fuzz test-guests test-system
 
-soak: dom0-image
+soak: dom0-image guest-image
 	tests/run-all test-lint test-unit test-guests soak-guests soak-system
 
 test-system: $(SYSTEM_NEEDS)
