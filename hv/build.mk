@@ -1,4 +1,4 @@
-# The VMM: every source below hv/, linked to build/hospes (multiboot 1, ELF32).
+# The VMM: every source below hv/, linked to build/hospes (multiboot 1 and 2, ELF32).
 
 ifeq ($(origin CC),default)
 CC      := gcc

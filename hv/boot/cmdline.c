@@ -129,7 +129,7 @@ static __init void parse_word(char *word)
     if (!err)
         return;
     if (opt->essential)
-        panic("Command line: bad value \"%s\" for option %s", shown, name);
+        boot_refuse("Command line: bad value \"%s\" for option %s", shown, name);
     printk_warn("Command line: bad value \"%s\" for option %s%s, default kept\n", shown, name,
                 err == -ERANGE ? " (out of range)" : "");
 }

@@ -5,7 +5,7 @@
 #include <boot/dom0.h>
 #include <boot/dom0_layout.h>
 #include <boot/kernel.h>
-#include <boot/multiboot.h>
+#include <boot/boot_info.h>
 #include <console/printk.h>
 #include <cpu/desc.h>
 #include <cpu/smp.h>
@@ -132,14 +132,14 @@ static void __init choose_layout(struct dom0_layout *l, const struct kernel_imag
         pfn += l->p2m_pages + l->p2m_table_pages;
     }
     if (pfn > nr_pages)
-        panic("too little memory: dom0 gets %lu MiB, its kernel and RAM disk need %lu", nr_pages >> 8,
+        boot_refuse("too little memory: dom0 gets %lu MiB, its kernel and RAM disk need %lu", nr_pages >> 8,
               pfn >> 8);
 }
 
 static void __init add_chunk(struct dom0_layout *l, uint64_t pfn, mfn_t mfn, uint64_t pages)
 {
     if (l->nr_chunks == DOM0_MAX_CHUNKS)
-        panic("memory for dom0 is in more than %d pieces", DOM0_MAX_CHUNKS);
+        boot_refuse("memory for dom0 is in more than %d pieces", DOM0_MAX_CHUNKS);
     l->chunks[l->nr_chunks++] = (struct dom0_chunk){pfn, pages, mfn};
     for (uint64_t i = 0; i < pages; i++)
         set_gpfn_from_mfn(mfn_add(mfn, i), pfn + i);
@@ -158,7 +158,7 @@ static void __init fill_pfns(struct domain *d, struct dom0_layout *l, uint64_t p
             order--;
         while (!(page = alloc_frames(d, order, ALLOC_NO_SCRUB))) {
             if (!order)
-                panic("too little memory: dom0 lacks %lu MiB", (end - pfn) >> 8);
+                boot_refuse("too little memory: dom0 lacks %lu MiB", (end - pfn) >> 8);
             order--;
         }
         add_chunk(l, pfn, page_to_mfn(page), 1UL << order);
@@ -282,7 +282,7 @@ static void __init create_vcpus(struct domain *d, uint32_t vcpus)
 {
     for (uint32_t i = 0; i < vcpus; i++)
         if (vcpu_create(d, i, i % nr_cpus))
-            panic("too little memory: dom0's vCPU %u cannot be created", i);
+            boot_refuse("too little memory: dom0's vCPU %u cannot be created", i);
 }
 
 void __init dom0_create(void)
@@ -298,13 +298,13 @@ void __init dom0_create(void)
     struct dom0_layout layout = {0};
 
     if (!boot_info.nr_modules)
-        panic("no kernel for dom0: the loader passed no module");
+        boot_refuse("no kernel for dom0: the loader passed no module");
     kernel_open(&kernel, &boot_info.module[0]);
     if (domain_create(&config, &dom0))
-        panic("too little memory: dom0 cannot be created");
+        boot_refuse("too little memory: dom0 cannot be created");
     dom0->mm.max_pages = size.max_pages;
     if (size.pages < MIN_PAGES)
-        panic("too little memory: dom0 would get %lu MiB", size.pages >> 8);
+        boot_refuse("too little memory: dom0 would get %lu MiB", size.pages >> 8);
     choose_layout(&layout, &kernel, initrd, size.pages);
     allocate_memory(dom0, &layout, initrd);
     load_image(&layout, &kernel);

@@ -1,8 +1,9 @@
 /*
- * Entry from multiboot 1: 32-bit protected mode, paging off, EAX = magic,
- * EBX = physical address of the multiboot information (Multiboot
- * specification 0.6.96, 3.2). Builds boot page tables, enters long mode and
- * goes on in boot_start() at the image's own virtual address.
+ * Entry from multiboot 1 and 2, on BIOS and EFI alike: 32-bit protected mode,
+ * paging off, EAX = magic, EBX = physical address of the multiboot information
+ * (Multiboot specifications 0.6.96, 3.2, and 2.0, 3.3). Builds boot page
+ * tables, enters long mode and goes on in boot_start() at the image's own
+ * virtual address.
  *
  * The same tables bring up the other CPUs (boot/trampoline.S).
  */
@@ -18,6 +19,11 @@
 #define MB1_FLAGS 0x00000003      /* page-align modules, give memory information */
 #define MB1_BOOT_MAGIC 0x2badb002
 
+#define MB2_MAGIC 0xe85250d6
+#define MB2_I386 0
+#define MB2_BOOT_MAGIC 0x36d76289
+#define MB2_TAG(type, optional, size) .balign 8; .short type, optional; .long size
+
     .section .text.head, "ax"
     .code32
     .globl start
@@ -26,6 +32,26 @@ start:
 
     .balign 8
     .long   MB1_MAGIC, MB1_FLAGS, -(MB1_MAGIC + MB1_FLAGS)
+
+    /*
+     * Multiboot 2 (2.0, 3.1). Under EFI the loader ends boot services itself, as it is not asked to keep them, and
+     * hands on the memory map that it got from the firmware.
+     */
+    .balign 8
+mb2_header:
+    .long   MB2_MAGIC, MB2_I386, mb2_header_end - mb2_header
+    .long   0x100000000 - (MB2_MAGIC + MB2_I386 + (mb2_header_end - mb2_header))
+    MB2_TAG(1, 0, 16)             /* wanted: command line, memory map */
+    .long   1, 6
+    MB2_TAG(1, 1, 28)             /* loader, screen, EFI system table, RSDPs and EFI map if there are any */
+    .long   2, 8, 12, 14, 15
+    MB2_TAG(4, 1, 12)             /* screen: text can be used, none is needed, */
+    .long   2
+    MB2_TAG(5, 1, 20)             /* as any frame buffer can */
+    .long   0, 0, 0
+    MB2_TAG(6, 0, 8)              /* modules start on pages */
+    MB2_TAG(0, 0, 8)
+mb2_header_end:
 
 1:  cld
     cli
@@ -39,7 +65,10 @@ start:
     mov     %eax, %ebp
     mov     $PHYS(msg_loader), %esi
     cmp     $MB1_BOOT_MAGIC, %eax
+    je      3f
+    cmp     $MB2_BOOT_MAGIC, %eax
     jne     boot_fail
+3:
 
     /* The image's zeroed part: a loader may leave it to us. */
     mov     $PHYS(_sbss), %edi
@@ -134,7 +163,7 @@ enter_long_mode:
     ud2
 
     .section .init.rodata, "a"
-msg_loader: .asciz "(HV) PANIC: not started by a multiboot 1 loader\r\n"
+msg_loader: .asciz "(HV) PANIC: not started by a multiboot loader\r\n"
 msg_cpu:    .asciz "(HV) PANIC: this CPU lacks 64-bit long mode or no-execute pages\r\n"
 
     .section .data.page_aligned, "aw"

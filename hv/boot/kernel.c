@@ -38,14 +38,14 @@ static const void *__init unpack_kernel(struct kernel_image *k, const void *imag
     void *arena;
 
     if (bzimage_payload(image, size, &payload, &len, &why) || unpack_size(payload, len, elf_size, &why))
-        panic("dom0's kernel: %s", why);
+        boot_refuse("dom0's kernel: %s", why);
     k->unpacked_order = order_of(*elf_size);
     k->unpacked = alloc_uncleared(k->unpacked_order);
     arena = alloc_uncleared(order_of(UNPACK_ARENA));
     if (!k->unpacked || !arena)
-        panic("too little memory: no %zu MiB to unpack dom0's kernel", (*elf_size + UNPACK_ARENA) >> 20);
+        boot_refuse("too little memory: no %zu MiB to unpack dom0's kernel", (*elf_size + UNPACK_ARENA) >> 20);
     if (unpack(payload, len, k->unpacked, *elf_size, arena, UNPACK_ARENA, &why))
-        panic("dom0's kernel: %s", why);
+        boot_refuse("dom0's kernel: %s", why);
     free_vmm_pages(arena, order_of(UNPACK_ARENA));
     return k->unpacked;
 }
@@ -60,7 +60,7 @@ static void __init check_features(const struct xen_elfnotes *notes)
     uint32_t missing = notes->features_required & absent;
 
     if (missing)
-        panic("dom0's kernel requires Xen features that this VMM does not have: bits %#x", missing);
+        boot_refuse("dom0's kernel requires Xen features that this VMM does not have: bits %#x", missing);
 }
 
 static void __init take_notes(struct kernel_image *k, const struct elf_image *elf)
@@ -69,9 +69,9 @@ static void __init take_notes(struct kernel_image *k, const struct elf_image *el
     const char *why = "no Xen notes: not a kernel for paravirtual guests";
 
     if (elf_xen_notes(elf, &notes, &why) || !notes.present)
-        panic("dom0's kernel: %s", why);
+        boot_refuse("dom0's kernel: %s", why);
     if (!xen_note_present(&notes, XEN_ELFNOTE_VIRT_BASE))
-        panic("dom0's kernel: no Xen note VIRT_BASE: not a kernel for paravirtual guests");
+        boot_refuse("dom0's kernel: no Xen note VIRT_BASE: not a kernel for paravirtual guests");
     check_features(&notes);
     k->virt_base = notes.value[XEN_ELFNOTE_VIRT_BASE];
     k->entry = xen_note_present(&notes, XEN_ELFNOTE_ENTRY) ? notes.value[XEN_ELFNOTE_ENTRY] : elf->entry;
@@ -89,7 +89,7 @@ static void __init take_notes(struct kernel_image *k, const struct elf_image *el
         const struct elf_segment *s = &elf->segments[i];
 
         if (k->nr_segments == KERNEL_MAX_SEGMENTS)
-            panic("dom0's kernel: more than %d segments", KERNEL_MAX_SEGMENTS);
+            boot_refuse("dom0's kernel: more than %d segments", KERNEL_MAX_SEGMENTS);
         k->segment[k->nr_segments++] =
             (struct kernel_segment){s->paddr + offset, s->data, s->filesz, s->memsz};
     }
@@ -101,17 +101,17 @@ static void __init check_addresses(const struct kernel_image *k)
     const uint64_t limit = 1UL << 30;
 
     if (k->virt_base < 0xffff880000000000 || (k->virt_base & ((4UL << 20) - 1)))
-        panic("dom0's kernel: note VIRT_BASE %#lx is no place for a kernel", k->virt_base);
+        boot_refuse("dom0's kernel: note VIRT_BASE %#lx is no place for a kernel", k->virt_base);
     if (k->virt_start < k->virt_base || k->virt_end < k->virt_start || k->virt_end - k->virt_base > limit)
-        panic("dom0's kernel: its segments %#lx-%#lx are not within 1 GiB from VIRT_BASE", k->virt_start,
+        boot_refuse("dom0's kernel: its segments %#lx-%#lx are not within 1 GiB from VIRT_BASE", k->virt_start,
               k->virt_end);
     if (k->entry < k->virt_start || k->entry >= k->virt_end)
-        panic("dom0's kernel: its entry point %#lx is outside of it", k->entry);
+        boot_refuse("dom0's kernel: its entry point %#lx is outside of it", k->entry);
     if (k->hypercall_page && ((k->hypercall_page & ~PAGE_MASK) || k->hypercall_page < k->virt_start ||
                               k->hypercall_page >= k->virt_end))
-        panic("dom0's kernel: its hypercall page %#lx is outside of it", k->hypercall_page);
+        boot_refuse("dom0's kernel: its hypercall page %#lx is outside of it", k->hypercall_page);
     if (k->has_init_p2m && ((k->init_p2m & ((1UL << 39) - 1)) || k->init_p2m >> 47))
-        panic("dom0's kernel: note INIT_P2M %#lx is not an L4 slot of the lower half", k->init_p2m);
+        boot_refuse("dom0's kernel: note INIT_P2M %#lx is not an L4 slot of the lower half", k->init_p2m);
 }
 
 static const char *__init skip_name(const char *cmdline)
@@ -131,11 +131,11 @@ void __init kernel_open(struct kernel_image *k, const struct boot_module *module
     const char *why;
 
     memset(k, 0, sizeof(*k));
-    k->cmdline = skip_name(module->cmdline);
+    k->cmdline = boot_info.image_names ? skip_name(module->cmdline) : module->cmdline;
     if (bzimage_detect(data, size))
         data = unpack_kernel(k, data, size, &size);
     if (elf_open(&elf, data, size, &why))
-        panic("dom0's kernel: %s", why);
+        boot_refuse("dom0's kernel: %s", why);
     take_notes(k, &elf);
     check_addresses(k);
 }

@@ -3,7 +3,7 @@
 #define BOOT_KERNEL_H
 
 #include <base/types.h>
-#include <boot/multiboot.h>
+#include <boot/boot_info.h>
 
 #define KERNEL_MAX_SEGMENTS 16
 

@@ -1,17 +1,19 @@
+/* Multiboot 1 (specification 0.6.96, 3.3), and which protocol it was. */
 #include <base/bug.h>
 #include <base/compiler.h>
+#include <boot/boot_info.h>
 #include <boot/e820.h>
-#include <boot/multiboot.h>
-#include <console/printk.h>
 #include <lib/string.h>
 #include <mm/page.h>
 
-/* Multiboot specification 0.6.96, 3.3 */
-#define MBI_MEMORY  0x001
+#define MULTIBOOT2_BOOT_MAGIC 0x36d76289
+
 #define MBI_CMDLINE 0x004
 #define MBI_MODULES 0x008
 #define MBI_MMAP    0x040
 #define MBI_LOADER  0x200
+
+#define BOOT_MAPPED_END (4UL << 30)
 
 struct mbi {
     uint32_t flags;
@@ -36,11 +38,7 @@ struct mbi_mmap {
     uint32_t type;
 } __packed;
 
-extern uint32_t multiboot_info_paddr;
-
-struct boot_info boot_info __initdata;
-static char strings[8192] __initdata;
-static size_t strings_used __initdata;
+extern uint32_t multiboot_info_paddr, multiboot_magic;
 
 /* Within the 4 GiB that the boot tables map. */
 static const void *__init loader_data(uint32_t paddr)
@@ -48,38 +46,22 @@ static const void *__init loader_data(uint32_t paddr)
     return paddr_to_virt(_paddr(paddr));
 }
 
-/* A copy that outlives the loader's memory; cut short, with a warning, if there is no room. */
 static const char *__init keep_string(uint32_t paddr, const char *what)
 {
-    const char *s = loader_data(paddr);
-    size_t room = sizeof(strings) - strings_used - 1, len = 0;
-    char *copy = strings + strings_used;
-
-    while (s[len] && len < room)
-        len++;
-    if (s[len])
-        printk_warn("%s is too long: only its first %zu bytes are used\n", what, len);
-    memcpy(copy, s, len);
-    copy[len] = 0;
-    strings_used += len + (strings_used + len + 1 < sizeof(strings));
-    return copy;
+    return boot_keep_string(loader_data(paddr), BOOT_MAPPED_END - paddr, what);
 }
 
 static void __init parse_mmap(const struct mbi *mbi)
 {
-    const char *p = loader_data(mbi->mmap_addr), *end = p + mbi->mmap_length;
+    uint64_t left = MIN((uint64_t)mbi->mmap_length, BOOT_MAPPED_END - mbi->mmap_addr);
+    const char *p = loader_data(mbi->mmap_addr), *end = p + left;
 
     while (p + sizeof(struct mbi_mmap) <= end) {
         const struct mbi_mmap *m = (const void *)p;
 
         if (m->size < sizeof(*m) - sizeof(m->size))
-            panic("memory map: the loader gave an entry of %u bytes", m->size);
-        if (host_e820.nr == E820_MAX) {
-            printk_warn("memory map: more than %d entries, the rest is not used\n", E820_MAX);
-            break;
-        }
-        host_e820.entry[host_e820.nr++] =
-            (struct e820_entry){m->addr, m->len, m->type ? m->type : E820_RESERVED};
+            boot_refuse("memory map: the loader gave an entry of %u bytes", m->size);
+        boot_add_memory(m->addr, m->len, m->type);
         p += m->size + sizeof(m->size);
     }
 }
@@ -88,29 +70,34 @@ static void __init parse_modules(const struct mbi *mbi)
 {
     const struct mbi_module *m = loader_data(mbi->mods_addr);
 
-    for (uint32_t i = 0; i < mbi->mods_count; i++) {
-        if (boot_info.nr_modules == MAX_MODULES) {
-            printk_warn("only the first %d modules are used\n", MAX_MODULES);
-            break;
-        }
-        if (m[i].end < m[i].start)
-            panic("module %u ends before it starts", i);
-        boot_info.module[boot_info.nr_modules++] = (struct boot_module){
-            m[i].start, m[i].end, m[i].string ? keep_string(m[i].string, "a module's command line") : ""};
-    }
+    for (uint32_t i = 0; i < mbi->mods_count && i <= MAX_MODULES; i++)
+        boot_add_module(m[i].start, m[i].end,
+                        m[i].string ? keep_string(m[i].string, "a module's command line") : "");
 }
 
-void __init multiboot_parse(void)
+void __init multiboot1_parse(const void *info)
 {
-    const struct mbi *mbi = loader_data(multiboot_info_paddr);
+    const struct mbi *mbi = info;
 
     boot_info.cmdline = mbi->flags & MBI_CMDLINE ? keep_string(mbi->cmdline, "the command line") : "";
     boot_info.loader =
         mbi->flags & MBI_LOADER ? keep_string(mbi->boot_loader_name, "the loader's name") : "unknown";
+    /* GRUB 2 hands on the arguments alone; others begin with the file's name, as GRUB 0.97 did. */
+    boot_info.image_names = strncmp(boot_info.loader, "GRUB ", 5) || boot_info.loader[5] == '0';
     if (mbi->flags & MBI_MMAP)
         parse_mmap(mbi);
-    if (!host_e820.nr)
-        panic("memory map: the loader gave none");
     if (mbi->flags & MBI_MODULES)
         parse_modules(mbi);
+}
+
+void __init boot_info_read(void)
+{
+    const void *info = loader_data(multiboot_info_paddr);
+
+    if (multiboot_magic == MULTIBOOT2_BOOT_MAGIC)
+        multiboot2_parse(info, BOOT_MAPPED_END - multiboot_info_paddr);
+    else
+        multiboot1_parse(info);
+    if (!host_e820.nr)
+        boot_refuse("memory map: the loader gave none");
 }

@@ -4,7 +4,7 @@
 #include <boot/cmdline.h>
 #include <boot/dom0.h>
 #include <boot/e820.h>
-#include <boot/multiboot.h>
+#include <boot/boot_info.h>
 #include <boot/setup.h>
 #include <boot/smpboot.h>
 #include <console/console.h>
@@ -76,10 +76,11 @@ static void __init memory_init(void)
     uint64_t ram = e820_sanitize(&host_e820);
 
     if (ram < MIN_RAM)
-        panic("too little memory: %lu MiB of RAM, %lu are needed", ram >> 20, MIN_RAM >> 20);
+        boot_refuse("too little memory: %lu MiB of RAM, %lu are needed", ram >> 20, MIN_RAM >> 20);
     for (uint32_t i = 0; i < host_e820.nr; i++)
         if (host_e820.entry[i].type == E820_RAM)
             boot_alloc_add(host_e820.entry[i].addr, host_e820.entry[i].addr + host_e820.entry[i].size);
+    boot_info_check_modules((uint64_t)_start - VMM_IMAGE_START, (uint64_t)_end - VMM_IMAGE_START);
     reserve_boot_memory();
     vmm_paging_init();
     frametable_init();
@@ -137,8 +138,8 @@ static void __init boot_continue(void)
 void __init boot_start(void)
 {
     early_cpu();
-    multiboot_parse();
-    cmdline_parse(boot_info.cmdline, true);
+    boot_info_read();
+    cmdline_parse(boot_info.cmdline, boot_info.image_names);
     console_init();
     printk("Hospes %s, a virtual machine monitor with the interface of Xen 4.17\n", HOSPES_VERSION);
     printk_info("Loaded by %s; command line: %s\n", boot_info.loader, cmdline_saved());
@@ -150,7 +151,7 @@ void __init boot_start(void)
     cpuid_policy_init();
     memory_init();
     if (stack_block_create(0))
-        panic("too little memory: no stack for the boot CPU");
+        boot_refuse("too little memory: no stack for the boot CPU");
     cpu_to_apicid[0] = cpuid_count(1, 0).b >> 24;
     /* From here on the boot stack is only memory. */
     __asm__ __volatile__("mov %0, %%rsp; xor %%ebp, %%ebp; jmp *%1"

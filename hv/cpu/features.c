@@ -194,7 +194,7 @@ void __init cpu_features_init(void)
                      (info & PLATFORM_INFO_CPUID_FAULTING);
     for (unsigned int i = 0; i < ARRAY_SIZE(required); i++)
         if (!has(f, required[i]))
-            panic("This CPU lacks a feature that is needed: %s", cpu_feature_name(required[i]));
+            boot_refuse("This CPU lacks a feature that is needed: %s", cpu_feature_name(required[i]));
     if (!opt_smep)
         clear_feature(f, X86_FEATURE_SMEP);
     if (!opt_smap)

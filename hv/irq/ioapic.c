@@ -171,7 +171,7 @@ void __init ioapic_init(void)
     for (uint32_t i = 0; i < nr_ioapics; i++)
         count = MAX(count, ioapics[i].gsi_base + ioapics[i].nr_pins);
     if (count == 0)
-        panic("No usable IO-APIC");
+        boot_refuse("No usable IO-APIC");
     irq_desc_init(count);
     for (uint32_t i = 0; i < nr_ioapics; i++)
         for (uint32_t pin = 0; pin < ioapics[i].nr_pins; pin++)

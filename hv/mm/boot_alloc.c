@@ -21,7 +21,7 @@ void __init boot_alloc_add(uint64_t start, uint64_t end)
     if (start >= end)
         return;
     if (nr_ranges == MAX_RANGES)
-        panic("memory map: more than %d RAM ranges", MAX_RANGES);
+        boot_refuse("memory map: more than %d RAM ranges", MAX_RANGES);
     ranges[nr_ranges++] = (struct range){start, end};
 }
 
@@ -36,7 +36,7 @@ void __init boot_alloc_reserve(uint64_t start, uint64_t end, const char *what)
             continue;
         if (start > r->start && end < r->end) {
             if (nr_ranges == MAX_RANGES)
-                panic("memory map: too many pieces, no room to reserve %s", what);
+                boot_refuse("memory map: too many pieces, no room to reserve %s", what);
             ranges[nr_ranges++] = (struct range){end, r->end};
             r->end = start;
         } else if (start > r->start) {
@@ -69,7 +69,7 @@ mfn_t __init boot_alloc(uint64_t frames, uint64_t align)
         }
     }
     if (!best)
-        panic("too little memory: no %lu contiguous KiB below 4 GiB for the VMM", frames * 4);
+        boot_refuse("too little memory: no %lu contiguous KiB below 4 GiB for the VMM", frames * 4);
     boot_alloc_reserve(best_start << PAGE_SHIFT, (best_start + frames) << PAGE_SHIFT, "VMM tables");
     memset(mfn_to_virt(_mfn(best_start)), 0, frames << PAGE_SHIFT);
     return _mfn(best_start);

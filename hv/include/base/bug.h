@@ -13,6 +13,12 @@
  */
 void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 
+/*
+ * What the loader, the firmware or the options give cannot be booted: the line says why, and the
+ * machine ends as after a panic. No backtrace, as nothing of ours is wrong.
+ */
+void boot_refuse(const char *fmt, ...) __printf(1, 2) __noreturn;
+
 #define BUG() panic("BUG at %s:%d", __FILE__, __LINE__)
 
 #define BUG_ON(cond)                                                                                         \
