@@ -6,7 +6,11 @@
 #include <lib/string.h>
 #include <mm/page.h>
 
-#define LOW_MEMORY_END 0x100000
+#define LOW_MEMORY_END        0x100000
+#define BOOT_MAPPED_END       (4UL << 30)
+#define MULTIBOOT2_BOOT_MAGIC 0x36d76289
+
+extern uint32_t multiboot_info_paddr, multiboot_magic;
 
 struct boot_info boot_info __initdata;
 static char strings[8192] __initdata;
@@ -96,3 +100,24 @@ void __init boot_info_check_modules(uint64_t image_start, uint64_t image_end)
                             boot_info.module[k].start, boot_info.module[k].end);
     }
 }
+
+#ifndef HOSPES_UNIT_TEST
+
+const void *__init boot_peek(uint64_t paddr, uint64_t size)
+{
+    return size <= BOOT_MAPPED_END && paddr <= BOOT_MAPPED_END - size ? paddr_to_virt(_paddr(paddr)) : NULL;
+}
+
+void __init boot_info_read(void)
+{
+    const void *info = boot_peek(multiboot_info_paddr, 0);
+
+    if (multiboot_magic == MULTIBOOT2_BOOT_MAGIC)
+        multiboot2_parse(info, BOOT_MAPPED_END - multiboot_info_paddr);
+    else
+        multiboot1_parse(info);
+    if (!host_e820.nr)
+        boot_refuse("memory map: the loader gave none");
+}
+
+#endif

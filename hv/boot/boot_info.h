@@ -56,12 +56,16 @@ void multiboot1_parse(const void *info);
 void multiboot2_parse(const void *info, uint64_t limit);
 
 /*
- * Once host_e820 is in order: modules must be page-aligned, in RAM from 1 MiB on, and clear of each other and of the
- * VMM's image [image_start, image_end).
+ * Once host_e820 is in order: modules must be page-aligned, in RAM from 1 MiB on, and clear of each other and
+ * of the VMM's image [image_start, image_end).
  */
 void boot_info_check_modules(uint64_t image_start, uint64_t image_end);
 
-/* For the protocols' parsers: a copy of a string of at most max bytes, cut short with a warning if there is no room. */
+/* Physical memory, until memory_init(); NULL where the boot tables map none (from 4 GiB on). */
+const void *boot_peek(uint64_t paddr, uint64_t size);
+
+/* For the protocols' parsers: a copy of a string of at most max bytes, cut short with a warning if there is
+ * no room. */
 const char *boot_keep_string(const char *s, uint64_t max, const char *what);
 void boot_add_module(uint64_t start, uint64_t end, const char *cmdline);
 void boot_add_memory(uint64_t addr, uint64_t size, uint32_t type);

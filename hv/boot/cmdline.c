@@ -101,6 +101,15 @@ static __init const struct boot_option *find_option(const char *name)
     return NULL;
 }
 
+static __init bool is_ignored(const char *name)
+{
+    for (uint32_t i = 0; cmdline_ignored[i]; i++)
+        if (same_name(cmdline_ignored[i], name) ||
+            (!strncmp(name, "no-", 3) && same_name(cmdline_ignored[i], name + 3)))
+            return true;
+    return false;
+}
+
 /* @word is "name", "no-name" or "name=value" and may be written to. */
 static __init void parse_word(char *word)
 {
@@ -120,6 +129,8 @@ static __init void parse_word(char *word)
         if (opt && opt->type != OPTION_BOOL && opt->type != OPTION_CUSTOM)
             opt = NULL;
     }
+    if (!opt && is_ignored(word))
+        return;
     if (!opt) {
         printk_warn("Command line: unknown option \"%s\"\n", word);
         return;
@@ -155,6 +166,9 @@ __init void cmdline_parse(const char *line, bool skip_image_name)
     line = skip_spaces(line ? line : "");
     if (skip_image_name)
         line = skip_spaces(word_end(line));
+    /* What Debian's GRUB entries have in place of the name, for loaders that would take it away. */
+    if (!strncmp(line, "placeholder", 11) && (!line[11] || is_space(line[11])))
+        line = skip_spaces(line + 11);
     if (strlcpy(saved_line, line, sizeof(saved_line)) >= sizeof(saved_line))
         printk_warn("Command line: longer than %zu bytes, cut short\n", sizeof(saved_line) - 1);
 

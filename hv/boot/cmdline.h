@@ -64,6 +64,9 @@ struct boot_option {
 #define BOOT_OPTION_ESSENTIAL(opt, function)                                                                 \
     BOOT_OPTION_AT(__LINE__, .name = (opt), .parse = (function), .type = OPTION_CUSTOM, .essential = true)
 
+/* Names that are accepted and not looked at; ends with NULL. */
+extern const char *const cmdline_ignored[];
+
 /* Longest command line that is looked at; the rest is ignored with a warning. */
 #define CMDLINE_MAX 2048
 
@@ -78,7 +81,8 @@ void cmdline_parse(const char *line, bool skip_image_name);
 /* The words after "--", to be added to dom0's own command line; "" if there are none. */
 const char *cmdline_dom0_args(void);
 
-/* The line as it was given, without the image's name: for XENVER_commandline. */
+/* The line as it was given, without the image's name and Debian's "placeholder" for it: for
+ * XENVER_commandline. */
 const char *cmdline_saved(void);
 
 /* A boolean value as in BOOT_OPTION_BOOL: 1, 0, or -EINVAL.  "" is true. */

@@ -5,6 +5,7 @@
 #include <boot/dom0.h>
 #include <boot/dom0_layout.h>
 #include <boot/kernel.h>
+#include <boot/screen.h>
 #include <boot/boot_info.h>
 #include <console/printk.h>
 #include <cpu/desc.h>
@@ -133,7 +134,7 @@ static void __init choose_layout(struct dom0_layout *l, const struct kernel_imag
     }
     if (pfn > nr_pages)
         boot_refuse("too little memory: dom0 gets %lu MiB, its kernel and RAM disk need %lu", nr_pages >> 8,
-              pfn >> 8);
+                    pfn >> 8);
 }
 
 static void __init add_chunk(struct dom0_layout *l, uint64_t pfn, mfn_t mfn, uint64_t pages)
@@ -225,6 +226,7 @@ static void __init write_start_info(const struct domain *d, const struct dom0_la
             si->flags |= SIF_MOD_START_PFN;
     }
     si->console.dom0.info_off = sizeof(*si);
+    si->console.dom0.info_size = screen_describe((struct dom0_vga_console_info *)(si + 1));
     snprintf((char *)si->cmd_line, sizeof(si->cmd_line), "%s%s%s", cmdline, *cmdline_dom0_args() ? " " : "",
              cmdline_dom0_args());
 }
@@ -285,6 +287,16 @@ static void __init create_vcpus(struct domain *d, uint32_t vcpus)
             boot_refuse("too little memory: dom0's vCPU %u cannot be created", i);
 }
 
+/* Frames that can be dom0's now: those that are free, but for the builder's own needs, and the RAM disk's. */
+static uint64_t __init room_for_dom0(const struct boot_module *initrd, uint32_t vcpus)
+{
+    uint64_t needs = (8UL << 20) / PAGE_SIZE + vcpus * 64UL, have = free_page_count();
+
+    if (initrd)
+        have += page_up(initrd->end - initrd->start) / PAGE_SIZE;
+    return have > needs ? have - needs : 0;
+}
+
 void __init dom0_create(void)
 {
     struct dom0_size size = dom0_choose_size(free_page_count(), nr_cpus);
@@ -300,6 +312,8 @@ void __init dom0_create(void)
     if (!boot_info.nr_modules)
         boot_refuse("no kernel for dom0: the loader passed no module");
     kernel_open(&kernel, &boot_info.module[0]);
+    /* What kernel_open() took comes back only when dom0 has its memory. */
+    size.pages = MIN(size.pages, room_for_dom0(initrd, size.vcpus));
     if (domain_create(&config, &dom0))
         boot_refuse("too little memory: dom0 cannot be created");
     dom0->mm.max_pages = size.max_pages;

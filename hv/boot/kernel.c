@@ -43,7 +43,8 @@ static const void *__init unpack_kernel(struct kernel_image *k, const void *imag
     k->unpacked = alloc_uncleared(k->unpacked_order);
     arena = alloc_uncleared(order_of(UNPACK_ARENA));
     if (!k->unpacked || !arena)
-        boot_refuse("too little memory: no %zu MiB to unpack dom0's kernel", (*elf_size + UNPACK_ARENA) >> 20);
+        boot_refuse("too little memory: no %zu MiB to unpack dom0's kernel",
+                    (*elf_size + UNPACK_ARENA) >> 20);
     if (unpack(payload, len, k->unpacked, *elf_size, arena, UNPACK_ARENA, &why))
         boot_refuse("dom0's kernel: %s", why);
     free_vmm_pages(arena, order_of(UNPACK_ARENA));
@@ -103,8 +104,8 @@ static void __init check_addresses(const struct kernel_image *k)
     if (k->virt_base < 0xffff880000000000 || (k->virt_base & ((4UL << 20) - 1)))
         boot_refuse("dom0's kernel: note VIRT_BASE %#lx is no place for a kernel", k->virt_base);
     if (k->virt_start < k->virt_base || k->virt_end < k->virt_start || k->virt_end - k->virt_base > limit)
-        boot_refuse("dom0's kernel: its segments %#lx-%#lx are not within 1 GiB from VIRT_BASE", k->virt_start,
-              k->virt_end);
+        boot_refuse("dom0's kernel: its segments %#lx-%#lx are not within 1 GiB from VIRT_BASE",
+                    k->virt_start, k->virt_end);
     if (k->entry < k->virt_start || k->entry >= k->virt_end)
         boot_refuse("dom0's kernel: its entry point %#lx is outside of it", k->entry);
     if (k->hypercall_page && ((k->hypercall_page & ~PAGE_MASK) || k->hypercall_page < k->virt_start ||

@@ -1,19 +1,15 @@
-/* Multiboot 1 (specification 0.6.96, 3.3), and which protocol it was. */
+/* Multiboot 1 (specification 0.6.96, 3.3). */
 #include <base/bug.h>
 #include <base/compiler.h>
 #include <boot/boot_info.h>
-#include <boot/e820.h>
 #include <lib/string.h>
-#include <mm/page.h>
-
-#define MULTIBOOT2_BOOT_MAGIC 0x36d76289
 
 #define MBI_CMDLINE 0x004
 #define MBI_MODULES 0x008
 #define MBI_MMAP    0x040
 #define MBI_LOADER  0x200
 
-#define BOOT_MAPPED_END (4UL << 30)
+#define LOADER_END (4UL << 30)
 
 struct mbi {
     uint32_t flags;
@@ -38,22 +34,20 @@ struct mbi_mmap {
     uint32_t type;
 } __packed;
 
-extern uint32_t multiboot_info_paddr, multiboot_magic;
-
-/* Within the 4 GiB that the boot tables map. */
+/* Everything of the loader's is within the 4 GiB that the boot tables map. */
 static const void *__init loader_data(uint32_t paddr)
 {
-    return paddr_to_virt(_paddr(paddr));
+    return boot_peek(paddr, 0);
 }
 
 static const char *__init keep_string(uint32_t paddr, const char *what)
 {
-    return boot_keep_string(loader_data(paddr), BOOT_MAPPED_END - paddr, what);
+    return boot_keep_string(loader_data(paddr), LOADER_END - paddr, what);
 }
 
 static void __init parse_mmap(const struct mbi *mbi)
 {
-    uint64_t left = MIN((uint64_t)mbi->mmap_length, BOOT_MAPPED_END - mbi->mmap_addr);
+    uint64_t left = MIN((uint64_t)mbi->mmap_length, LOADER_END - mbi->mmap_addr);
     const char *p = loader_data(mbi->mmap_addr), *end = p + left;
 
     while (p + sizeof(struct mbi_mmap) <= end) {
@@ -88,16 +82,4 @@ void __init multiboot1_parse(const void *info)
         parse_mmap(mbi);
     if (mbi->flags & MBI_MODULES)
         parse_modules(mbi);
-}
-
-void __init boot_info_read(void)
-{
-    const void *info = loader_data(multiboot_info_paddr);
-
-    if (multiboot_magic == MULTIBOOT2_BOOT_MAGIC)
-        multiboot2_parse(info, BOOT_MAPPED_END - multiboot_info_paddr);
-    else
-        multiboot1_parse(info);
-    if (!host_e820.nr)
-        boot_refuse("memory map: the loader gave none");
 }

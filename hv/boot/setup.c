@@ -21,6 +21,8 @@ void smap_patch_init(void);
 #include <cpu/smp.h>
 #include <cpu/stack.h>
 #include <domain/domain.h>
+#include <efi/runtime.h>
+#include <efi/system.h>
 #include <irq/irq.h>
 #include <lib/string.h>
 #include <mm/audit.h>
@@ -109,6 +111,14 @@ static void noinline become_idle(void)
     reset_stack_and_jump(idle_loop);
 }
 
+/* From the firmware, else the loader's copy; 0: the BIOS area is searched. */
+static uint64_t __init find_rsdp(void)
+{
+    if (efi_system.rsdp)
+        return efi_system.rsdp;
+    return boot_info.rsdp_length ? (uint64_t)boot_info.rsdp - VMM_IMAGE_START : 0;
+}
+
 /* On the final stack of CPU 0, with guard pages. */
 static void __init boot_continue(void)
 {
@@ -118,7 +128,7 @@ static void __init boot_continue(void)
     tlb_init();
     pv_nmi_init();
     smp_ipi_init();
-    acpi_init(0);
+    acpi_init(find_rsdp());
     acpi_power_init();
     irq_init();
     time_init();
@@ -129,6 +139,7 @@ static void __init boot_continue(void)
     local_irq_enable();
     console_init_late();
     audit_init();
+    efi_runtime_init();
     smp_boot_cpus();
     dom0_create();
     vmm_paging_protect();
@@ -144,6 +155,8 @@ void __init boot_start(void)
     printk("Hospes %s, a virtual machine monitor with the interface of Xen 4.17\n", HOSPES_VERSION);
     printk_info("Loaded by %s; command line: %s\n", boot_info.loader, cmdline_saved());
     cpu_features_init();
+    if (boot_info.has_efi)
+        efi_system_read(boot_info.efi_system_table);
     l1tf_init();
     cpu_control_init();
     fpu_init();

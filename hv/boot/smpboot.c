@@ -2,6 +2,7 @@
 #include <base/atomic.h>
 #include <base/bug.h>
 #include <boot/cmdline.h>
+#include <boot/e820.h>
 #include <boot/setup.h>
 #include <boot/smpboot.h>
 #include <console/printk.h>
@@ -20,7 +21,8 @@
 #include <sched/sched.h>
 #include <time/time.h>
 
-#define TRAMPOLINE_PAGE  8 /* 0x8000: conventional memory, kept out of the allocator */
+#define TRAMPOLINE_FIRST 8 /* pages of conventional memory, kept out of the allocator */
+#define TRAMPOLINE_LAST  0x9f
 #define START_TIMEOUT_MS 1000
 
 extern const char trampoline_start[], trampoline_end[];
@@ -31,6 +33,8 @@ static uint32_t opt_maxcpus = MAX_CPUS;
 BOOT_OPTION_UINT("maxcpus", opt_maxcpus);
 static bool opt_nosmp;
 BOOT_OPTION_BOOL("nosmp", opt_nosmp);
+
+static uint64_t trampoline_page; /* its frame, below 1 MiB: a startup IPI names it */
 
 static bool ap_alive;
 
@@ -73,7 +77,7 @@ static bool __init start_cpu(uint32_t cpu, uint32_t apicid)
     boot_entry = (uint64_t)ap_main;
     ap_alive = false;
     smp_mb();
-    apic_start_cpu(apicid, TRAMPOLINE_PAGE);
+    apic_start_cpu(apicid, trampoline_page);
     time_sync_cpu(cpu);
     if (wait_alive())
         return true;
@@ -81,11 +85,30 @@ static bool __init start_cpu(uint32_t cpu, uint32_t apicid)
     return false;
 }
 
+/* 0x8000 unless the firmware keeps something there; 0 if all is its own. */
+static uint64_t __init choose_trampoline_page(void)
+{
+    for (uint64_t page = TRAMPOLINE_FIRST; page <= TRAMPOLINE_LAST; page++)
+        for (uint32_t i = 0; i < host_e820.nr; i++) {
+            const struct e820_entry *e = &host_e820.entry[i];
+
+            if (e->type == E820_RAM && page * PAGE_SIZE >= e->addr &&
+                (page + 1) * PAGE_SIZE <= e->addr + e->size)
+                return page;
+        }
+    return 0;
+}
+
 void __init smp_boot_cpus(void)
 {
     const struct acpi_madt_info *madt = &acpi_madt;
 
-    memcpy(mfn_to_virt(_mfn(TRAMPOLINE_PAGE)), trampoline_start, (size_t)(trampoline_end - trampoline_start));
+    trampoline_page = choose_trampoline_page();
+    if (!trampoline_page)
+        printk_warn("No RAM below 640 KiB: the other CPUs are not started\n");
+    else
+        memcpy(mfn_to_virt(_mfn(trampoline_page)), trampoline_start,
+               (size_t)(trampoline_end - trampoline_start));
     for (unsigned int slot = VMM_L4_FIRST; slot <= VMM_L4_LAST; slot++)
         boot_l4[slot] = vmm_l4[slot];
     for (uint32_t i = 0; i < madt->nr_cpus; i++) {
@@ -95,7 +118,8 @@ void __init smp_boot_cpus(void)
             cpu_to_acpiid[0] = madt->cpus[i].acpi_id;
             continue;
         }
-        if (!madt->cpus[i].enabled || opt_nosmp || nr_cpus >= opt_maxcpus || nr_cpus == MAX_CPUS)
+        if (!madt->cpus[i].enabled || opt_nosmp || !trampoline_page || nr_cpus >= opt_maxcpus ||
+            nr_cpus == MAX_CPUS)
             continue;
         cpu_to_acpiid[nr_cpus] = madt->cpus[i].acpi_id;
         /* A number is given only to a CPU that runs, so that CPUs 0 .. nr_cpus-1 are all online. */

@@ -9,6 +9,8 @@
 #include <cpu/features.h>
 #include <cpu/smp.h>
 #include <domain/domain.h>
+#include <efi/platform.h>
+#include <efi/system.h>
 #include <lib/string.h>
 #include <lib/symbols.h>
 #include <mm/guest_access.h>
@@ -43,10 +45,13 @@ static long firmware_info(struct xenpf_firmware_info *info)
     case XEN_FW_VBEDDC_INFO:
         return -ESRCH;
     case XEN_FW_EFI_INFO:
-        return -ENOSYS;
+        return efi_firmware_info(info->index, &info->u.efi_info);
     case XEN_FW_KBD_SHIFT_FLAGS:
         if (info->index)
             return -ESRCH;
+        info->u.kbd_shift_flags = 0;
+        if (efi_system.present) /* no BIOS, no data of it */
+            return 0;
         info->u.kbd_shift_flags = *(const volatile uint8_t *)paddr_to_virt(_paddr(BDA_KBD_SHIFT_FLAGS));
         return 0;
     default:
@@ -225,6 +230,8 @@ static long platform_op(struct xen_platform_op *op)
                    : -EINVAL;
     case XENPF_firmware_info:
         return firmware_info(&op->u.firmware_info);
+    case XENPF_efi_runtime_call:
+        return efi_runtime_call(&op->u.efi_runtime_call);
     case XENPF_enter_acpi_sleep:
         return acpi_enter_sleep(&op->u.enter_acpi_sleep);
     case XENPF_set_processor_pminfo:
@@ -244,7 +251,7 @@ static long platform_op(struct xen_platform_op *op)
     case XENPF_get_symbol:
         return get_symbol(&op->u.symdata);
     default:
-        return -ENOSYS; /* also what needs EFI, hot-plug, or the kernel to govern frequencies */
+        return -ENOSYS; /* also what needs hot-plug or the kernel to govern frequencies */
     }
 }
 
@@ -252,6 +259,7 @@ static long platform_op(struct xen_platform_op *op)
 static bool has_output(uint32_t cmd)
 {
     switch (cmd) {
+    case XENPF_efi_runtime_call:
     case XENPF_firmware_info:
     case XENPF_get_cpuinfo:
     case XENPF_get_cpu_version:

@@ -259,6 +259,21 @@ void fpu_restore(struct vcpu *v)
     load_controls(v);
 }
 
+void fpu_borrow(struct vcpu *v)
+{
+    const uint32_t mxcsr = 0x1f80;
+
+    fpu_save(v);
+    load_ts(false);
+    this_cpu(owner) = NULL;
+    __asm__ __volatile__("fninit; ldmxcsr %0" : : "m"(mxcsr));
+}
+
+void fpu_give_back(struct vcpu *v)
+{
+    fpu_restore(v);
+}
+
 void fpu_set_ts(struct vcpu *v, bool ts)
 {
     v->pv.cr0_guest = ts ? v->pv.cr0_guest | CR0_TS : v->pv.cr0_guest & ~CR0_TS;

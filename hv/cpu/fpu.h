@@ -41,6 +41,13 @@ void fpu_vcpu_free(struct vcpu *v);
 void fpu_save(struct vcpu *v);
 void fpu_restore(struct vcpu *v);
 
+/*
+ * For code of the firmware's on this CPU, interrupts off: registers in the state of FNINIT with MXCSR 1F80,
+ * current's saved; and back.
+ */
+void fpu_borrow(struct vcpu *v);
+void fpu_give_back(struct vcpu *v);
+
 /* CR0.TS of current: as set by the guest. */
 void fpu_set_ts(struct vcpu *v, bool ts);
 /* #NM from a guest. True: the guest had set TS; it is clear now and #NM is due. False: not explained by it.

@@ -2,6 +2,7 @@
 #include <console/printk.h>
 #include <cpu/cpu_info.h>
 #include <cpu/extable.h>
+#include <efi/runtime.h>
 #include <cpu/insn.h>
 #include <cpu/stack.h>
 #include <cpu/traps.h>
@@ -36,7 +37,7 @@ static const char *const trap_names[] = {
     "SIMD error",
 };
 
-static const char *trap_name(uint32_t vector)
+const char *trap_name(uint32_t vector)
 {
     return vector < ARRAY_SIZE(trap_names) ? trap_names[vector] : "reserved exception";
 }
@@ -95,6 +96,8 @@ static void vmm_exception(struct cpu_user_regs *regs)
         regs->rip = fixup;
         return;
     }
+    if (efi_fixup_fault(regs))
+        return;
     show_registers(regs);
     panic("%s in the VMM, error code %#x", trap_name(regs->entry_vector), regs->error_code);
 }

@@ -57,4 +57,7 @@ void panic_nmi_check(void);
 void show_registers(const struct cpu_user_regs *regs);
 void show_backtrace(uint64_t rip, uint64_t rbp);
 
+/* In words; any vector. */
+const char *trap_name(uint32_t vector);
+
 #endif

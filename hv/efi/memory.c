@@ -22,7 +22,8 @@ static uint32_t __init e820_type(const EFI_MEMORY_DESCRIPTOR *d)
     case EfiBootServicesData:
     case EfiConventionalMemory:
         /* Memory that cannot be cached write-back is no RAM for general use. */
-        return d->Attribute & EFI_MEMORY_WB && !(d->Attribute & EFI_MEMORY_RUNTIME) ? E820_RAM : E820_RESERVED;
+        return d->Attribute & EFI_MEMORY_WB && !(d->Attribute & EFI_MEMORY_RUNTIME) ? E820_RAM
+                                                                                    : E820_RESERVED;
     case EfiACPIReclaimMemory:
         return E820_ACPI;
     case EfiACPIMemoryNVS:

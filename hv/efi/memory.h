@@ -1,5 +1,6 @@
 /*
- * The firmware's memory map (UEFI specification 2.10, 7.2.3), as the loader got it when it ended boot services.
+ * The firmware's memory map (UEFI specification 2.10, 7.2.3), as the loader got it when it ended boot
+ * services.
  */
 #ifndef EFI_MEMORY_H
 #define EFI_MEMORY_H
@@ -13,8 +14,8 @@ struct efi_range {
 };
 
 /*
- * Boot: fills host_e820 and keeps what concerns the firmware at run time. @descriptor_size: distance of one descriptor to
- * the next, at least that of version 1. Broken entries are left out, with one line for all.
+ * Boot: fills host_e820 and keeps what concerns the firmware at run time. @descriptor_size: distance of one
+ * descriptor to the next, at least that of version 1. Broken entries are left out, with one line for all.
  */
 void efi_memory_map_read(const void *map, uint64_t size, uint32_t descriptor_size);
 

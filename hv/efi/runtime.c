@@ -1,0 +1,177 @@
+#include <base/bug.h>
+#include <base/errno.h>
+#include <console/printk.h>
+#include <cpu/cpu_info.h>
+#include <cpu/fpu.h>
+#include <cpu/insn.h>
+#include <cpu/traps.h>
+#include <domain/domain.h>
+#include <efi/memory.h>
+#include <efi/runtime.h>
+#include <efi/system.h>
+#include <efi/types.h>
+#include <mm/page.h>
+#include <mm/page_alloc.h>
+#include <mm/tlb.h>
+#include <mm/vmm_paging.h>
+
+#define LOWER_HALF_END (1UL << 47)
+#define LARGE_PAGE     (1UL << 21)
+#define NO_CPU         (~0u)
+
+extern const char _stext[], _etext[], efi_call_faulted[];
+extern uint64_t efi_call_raw(uint64_t function, const uint64_t *args);
+extern uint64_t efi_call_rsp;
+uint64_t efi_call_rsp; /* the VMM's stack pointer during a call */
+
+static uint64_t service[NR_EFI_SERVICES] __ro_after_init; /* physical addresses of functions */
+static const char *const service_name[] = {
+    "GetTime",           "SetTime",
+    "GetWakeupTime",     "SetWakeupTime",
+    "GetVariable",       "GetNextVariableName",
+    "SetVariable",       "GetNextHighMonotonicCount",
+    "QueryVariableInfo",
+};
+static pte_t *efi_l4 __ro_after_init;
+static bool broken;                   /* a service faulted */
+static uint32_t calling_cpu = NO_CPU; /* the one in the firmware */
+static enum efi_service calling;      /* what it calls */
+
+void __init efi_runtime_services_read(const void *table)
+{
+    const EFI_RUNTIME_SERVICES *rs = table;
+    const uint64_t functions[NR_EFI_SERVICES] = {
+        [EFI_GetTime] = (uint64_t)rs->GetTime,
+        [EFI_SetTime] = (uint64_t)rs->SetTime,
+        [EFI_GetWakeupTime] = (uint64_t)rs->GetWakeupTime,
+        [EFI_SetWakeupTime] = (uint64_t)rs->SetWakeupTime,
+        [EFI_GetVariable] = (uint64_t)rs->GetVariable,
+        [EFI_GetNextVariableName] = (uint64_t)rs->GetNextVariableName,
+        [EFI_SetVariable] = (uint64_t)rs->SetVariable,
+        [EFI_GetNextHighMonotonicCount] = (uint64_t)rs->GetNextHighMonotonicCount,
+        [EFI_QueryVariableInfo] = (uint64_t)rs->QueryVariableInfo,
+    };
+
+    for (uint32_t i = 0; i < NR_EFI_SERVICES; i++)
+        service[i] = functions[i];
+}
+
+/* NULL if out of memory. */
+static pte_t *__init next_table(pte_t *e)
+{
+    if (!(*e & PTE_P)) {
+        void *page = alloc_vmm_pages(0);
+
+        if (!page)
+            return NULL;
+        *e = pte_make(virt_to_mfn(page), PTE_P | PTE_RW | PTE_A | PTE_D);
+    }
+    return mfn_to_virt(pte_mfn(*e));
+}
+
+/* Maps a range at its own address, by 2 MiB pages where that fits. */
+static bool __init map_range(const struct efi_range *r, uint64_t flags)
+{
+    uint64_t end = r->start + r->size;
+
+    for (uint64_t pa = r->start; pa < end;) {
+        bool large = !(pa % LARGE_PAGE) && end - pa >= LARGE_PAGE;
+        pte_t *table = efi_l4;
+
+        for (unsigned int level = 4; level > (large ? 2 : 1); level--) {
+            table = next_table(&table[pt_index(pa, level)]);
+            if (!table)
+                return false;
+        }
+        if (large)
+            table[pt_index(pa, 2)] = pa | flags | PTE_PSE;
+        else
+            table[pt_index(pa, 1)] = pa | flags;
+        pa += large ? LARGE_PAGE : PAGE_SIZE;
+    }
+    return true;
+}
+
+/*
+ * Code may be written to: firmware's "code" ranges hold the whole images of its drivers, with their data.
+ * These tables are loaded only during a call.
+ */
+static uint64_t __init range_flags(const struct efi_range *r)
+{
+    uint64_t flags = PTE_P | PTE_RW | PTE_A | PTE_D;
+
+    if (r->type != EfiRuntimeServicesCode)
+        flags |= PTE_NX;
+    if (!(r->attributes & EFI_MEMORY_WB))
+        flags |= PTE_PCD | PTE_PWT;
+    return flags;
+}
+
+static bool __init build_tables(void)
+{
+    const struct efi_range *r;
+
+    efi_l4 = alloc_vmm_pages(0);
+    if (!efi_l4)
+        return false;
+    for (unsigned int slot = VMM_L4_FIRST; slot <= VMM_L4_LAST; slot++)
+        efi_l4[slot] = vmm_l4[slot];
+    for (uint32_t i = 0; (r = efi_runtime_range(i)); i++)
+        if (r->start + r->size <= LOWER_HALF_END && !map_range(r, range_flags(r)))
+            return false;
+    return true;
+}
+
+void __init efi_runtime_init(void)
+{
+    if (!efi_system.runtime_revision || build_tables())
+        return;
+    printk_warn("EFI: no memory to map the runtime services, not used\n");
+    efi_l4 = NULL;
+}
+
+bool efi_runtime_usable(void)
+{
+    return efi_l4 && !READ_ONCE(broken);
+}
+
+/*
+ * Interrupts stay on during the call, as a change of flash memory takes long. Their handlers find this CPU's
+ * stack, the VMM's mappings and nothing else. What guests may have made global goes from the TLB before the
+ * firmware's addresses are used.
+ */
+int efi_call(enum efi_service which, const uint64_t *args, uint64_t *status)
+{
+    uint64_t cr3 = read_cr3(), flags = local_irq_save();
+
+    fpu_borrow(current);
+    load_cr3(paddr_x(mfn_to_paddr(virt_to_mfn(efi_l4))));
+    flush_tlb_local_global();
+    calling = which;
+    WRITE_ONCE(calling_cpu, smp_processor_id());
+    local_irq_restore(flags);
+
+    *status = efi_call_raw(service[which], args);
+
+    flags = local_irq_save();
+    WRITE_ONCE(calling_cpu, NO_CPU);
+    load_cr3(cr3);
+    fpu_give_back(current);
+    local_irq_restore(flags);
+    return READ_ONCE(broken) ? -EIO : 0;
+}
+
+bool efi_fixup_fault(struct cpu_user_regs *regs)
+{
+    if (READ_ONCE(calling_cpu) != smp_processor_id())
+        return false;
+    if (regs->rip >= (uint64_t)_stext && regs->rip < (uint64_t)_etext)
+        return false; /* an interrupt's handler, or the audit of one: our own fault */
+    printk_err("EFI: %s in the firmware's %s at %#lx, error code %#x, CR2 %#lx: its services are not used "
+               "any more\n",
+               trap_name(regs->entry_vector), service_name[calling], regs->rip, regs->error_code, read_cr2());
+    WRITE_ONCE(broken, true);
+    regs->rip = (uint64_t)efi_call_faulted;
+    regs->rsp = efi_call_rsp;
+    return true;
+}
