@@ -39,6 +39,10 @@ void smap_patch_init(void);
 #define LOW_MEMORY_END 0x100000 /* below: firmware's data, the trampoline; never allocated */
 #define MIN_RAM        (64UL << 20)
 
+/* Local APICs and what devices write to for an interrupt: SDM vol 3, 11.11.1. */
+#define MSI_WINDOW      0xfee00000
+#define MSI_WINDOW_SIZE 0x100000
+
 extern const char _start[], _end[], _sinit[], _einit[];
 extern char cpu0_stack[STACK_BLOCK_SIZE];
 extern uintptr_t __stack_chk_guard;
@@ -111,6 +115,15 @@ static void noinline become_idle(void)
     reset_stack_and_jump(idle_loop);
 }
 
+/* Firmware need not list these in its map; dom0 must not place devices over them. */
+static void __init reserve_interrupt_controllers(void)
+{
+    for (uint32_t i = 0; i < acpi_madt.nr_ioapics; i++)
+        boot_add_memory(acpi_madt.ioapics[i].address & PAGE_MASK, PAGE_SIZE, E820_RESERVED);
+    boot_add_memory(MSI_WINDOW, MSI_WINDOW_SIZE, E820_RESERVED);
+    e820_sanitize(&host_e820);
+}
+
 /* From the firmware, else the loader's copy; 0: the BIOS area is searched. */
 static uint64_t __init find_rsdp(void)
 {
@@ -131,6 +144,7 @@ static void __init boot_continue(void)
     acpi_init(find_rsdp());
     acpi_power_init();
     irq_init();
+    reserve_interrupt_controllers();
     time_init();
     sched_init();
     domain_init();

@@ -63,7 +63,7 @@ class Machine:
 
     def __init__(self, name, *, cpus=1, mem="2G", kernel=VMLINUZ, initrd=INITRD_TINY, args="console=hvc0",
                  hv_args=HV_ARGS, disk=None, net=None, cpu=None, hypervisor=HYPERVISOR, no_reboot=True, options=(),
-                 expect_complaints=False):
+                 iso=None, firmware="bios", board="pc", expect_complaints=False):
         LOGS.mkdir(parents=True, exist_ok=True)
         self.name = name
         self.log_path = LOGS / f"{name}.log"
@@ -82,6 +82,9 @@ class Machine:
             "NET": "none" if net is None else net,
             "DISK": "none",
             "SERIAL": "stdio",
+            "FIRMWARE": firmware,
+            "BOARD": board,
+            "ISO": str(iso or ""),
         }
         for variable in ("QEMU", "QEMU_CPU", "QEMU_ACCEL"):
             if os.environ.get(variable):

@@ -1,0 +1,89 @@
+"""The machine boots as a PC does: firmware, GRUB, the hypervisor from an image with Debian's menu entries."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from machine import BUILD, HV_ARGS, HYPERVISOR, INITRD_TINY, LOGS, ROOT, VMLINUZ
+
+ON_XEN = "xen" in HYPERVISOR.name
+EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+
+def make_iso(name, **settings):
+    """An image for one test, from the entries of host/mkiso; its second entry starts at once."""
+    path = LOGS / f"{name}.iso"
+    LOGS.mkdir(parents=True, exist_ok=True)
+    environment = {
+        "PATH": os.environ["PATH"], "BUILD": str(BUILD), "HYPERVISOR": str(HYPERVISOR), "KERNEL": str(VMLINUZ),
+        "INITRD": str(INITRD_TINY), "HV_ARGS": HV_ARGS, "KERNEL_ARGS": "console=hvc0", "MENU_DEFAULT": "1",
+        "MENU_TIMEOUT": "0",
+    }
+    environment.update(settings)
+    subprocess.run([str(ROOT / "host/mkiso"), str(path)], check=True, env=environment, cwd=str(ROOT))
+    return path
+
+
+@pytest.fixture(scope="module")
+def iso():
+    path = make_iso("grub")
+    yield path
+    path.unlink()
+
+
+def check_common(machine, gibibytes, cpus):
+    assert machine.read_file("/sys/hypervisor/type") == "xen"
+    assert machine.run("nproc") == str(cpus)
+    total = int(re.search(r"MemTotal:\s+(\d+) kB", machine.read_file("/proc/meminfo")).group(1))
+    assert 0.70 * gibibytes < total / (1 << 20) < gibibytes
+    assert machine.read_file("/proc/cmdline").endswith("console=hvc0")
+    assert not [line for line in machine.vmm_lines() if "unknown option" in line]
+
+
+def check_efi(machine):
+    """What dom0 knows of the firmware comes through the hypervisor."""
+    assert machine.run("ls -d /sys/firmware/efi") == "/sys/firmware/efi"
+    log = machine.run("dmesg")
+    assert re.search(r"efi: EFI v2\.\d+ by ", log)
+    assert re.search(r"efi: .*ACPI 2\.0=0x", log)
+    assert re.search(r"ACPI: RSDP 0x", log)
+    machine.run("modprobe efivarfs")
+    machine.run("mount -t efivarfs efivarfs /sys/firmware/efi/efivars")
+    names = machine.run("ls /sys/firmware/efi/efivars").split()
+    assert f"BootCurrent-{EFI_GLOBAL}" in names and f"BootOrder-{EFI_GLOBAL}" in names
+    # Four bytes of attributes, here "kept for run time", and the number of the entry that was started.
+    value = machine.run(f"hexdump -C /sys/firmware/efi/efivars/BootCurrent-{EFI_GLOBAL} | head -n 1").split()
+    assert value[1:5] == ["06", "00", "00", "00"] and len(value[5:7]) == 2
+
+
+def check_variables(machine):
+    """Variables are made, read, changed and deleted."""
+    path = f"/sys/firmware/efi/efivars/BootNext-{EFI_GLOBAL}"
+    for number in ("1", "2"):
+        machine.run(f"printf '\\007\\0\\0\\0\\{number}\\0' > {path}")
+        assert machine.run(f"hexdump -C {path} | head -n 1").split()[1:7] == ["07", "00", "00", "00", f"0{number}", "00"]
+    machine.run(f"rm {path}")
+    assert machine.run(f"ls {path}", check=False)[0] != 0
+    path = "/sys/firmware/efi/efivars/HospesTest-6d1f4f5e-91a2-4f1e-8f8e-0123456789ab"
+    machine.run(f"printf '\\007\\0\\0\\0%01000d' 7 > {path}")
+    assert machine.run(f"tail -c +5 {path} | wc -c") == "1000"
+
+
+@pytest.mark.parametrize("firmware, board, cpus, mem", [
+    ("bios", "pc", 1, 2),
+    ("efi", "q35", 2, 2),
+    pytest.param("bios", "q35", 2, 6, marks=pytest.mark.soak),
+    pytest.param("efi", "pc", 1, 1, marks=pytest.mark.soak),
+    pytest.param("efi", "q35", 4, 6, marks=pytest.mark.soak),
+])
+def test_shell(start, iso, firmware, board, cpus, mem):
+    machine = start(iso=iso, firmware=firmware, board=board, cpus=cpus, mem=f"{mem}G")
+    machine.wait_for_shell(240)
+    check_common(machine, mem, cpus)
+    if firmware == "efi":
+        check_efi(machine)
+        check_variables(machine)
+    else:
+        assert machine.run("ls -d /sys/firmware/efi", check=False)[0] != 0
