@@ -6,7 +6,6 @@
 #include <lib/string.h>
 #include <mm/page.h>
 
-#define LOW_MEMORY_END        0x100000
 #define BOOT_MAPPED_END       (4UL << 30)
 #define MULTIBOOT2_BOOT_MAGIC 0x36d76289
 
@@ -83,14 +82,12 @@ static bool __init overlap(uint64_t a_start, uint64_t a_end, uint64_t b_start, u
 void __init boot_info_check_modules(uint64_t image_start, uint64_t image_end)
 {
     for (uint32_t i = 0; i < boot_info.nr_modules; i++) {
-        uint64_t start = boot_info.module[i].start, end = ROUND_UP(boot_info.module[i].end, PAGE_SIZE);
+        uint64_t start = boot_info.module[i].start, end = boot_info.module[i].end;
 
-        if (start == boot_info.module[i].end)
+        if (start == end)
             continue;
-        if (start & ~PAGE_MASK)
-            boot_refuse("module %u at %#lx does not start on a page", i, start);
-        if (start < LOW_MEMORY_END || !in_ram(start, end))
-            boot_refuse("module %u at %#lx-%#lx is not in RAM above 1 MiB", i, start, end);
+        if (!in_ram(ROUND_DOWN(start, PAGE_SIZE), ROUND_UP(end, PAGE_SIZE)))
+            boot_refuse("module %u at %#lx-%#lx is not in RAM", i, start, end);
         if (overlap(start, end, image_start, image_end))
             boot_refuse("module %u at %#lx-%#lx overlaps the VMM's image at %#lx-%#lx", i, start, end,
                         image_start, image_end);
@@ -99,6 +96,11 @@ void __init boot_info_check_modules(uint64_t image_start, uint64_t image_end)
                 boot_refuse("module %u at %#lx-%#lx overlaps module %u at %#lx-%#lx", i, start, end, k,
                             boot_info.module[k].start, boot_info.module[k].end);
     }
+}
+
+bool __init boot_info_must_move(const struct boot_module *module)
+{
+    return module->start != module->end && (module->start < LOW_MEMORY_END || module->start & ~PAGE_MASK);
 }
 
 #ifndef HOSPES_UNIT_TEST

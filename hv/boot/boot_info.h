@@ -55,11 +55,14 @@ void boot_info_read(void);
 void multiboot1_parse(const void *info);
 void multiboot2_parse(const void *info, uint64_t limit);
 
-/*
- * Once host_e820 is in order: modules must be page-aligned, in RAM from 1 MiB on, and clear of each other and
- * of the VMM's image [image_start, image_end).
- */
+/* Below: firmware's data, the start of other CPUs; never allocated. */
+#define LOW_MEMORY_END 0x100000
+
+/* Once host_e820 is in order: modules must be in RAM and clear of each other and of the VMM's image. */
 void boot_info_check_modules(uint64_t image_start, uint64_t image_end);
+/* Whether it lies where its frames cannot become a domain's: in low memory (GRUB puts small ones there), or
+ * off a page. */
+bool boot_info_must_move(const struct boot_module *module);
 
 /* Physical memory, until memory_init(); NULL where the boot tables map none (from 4 GiB on). */
 const void *boot_peek(uint64_t paddr, uint64_t size);

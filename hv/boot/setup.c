@@ -36,8 +36,7 @@ void smap_patch_init(void);
 #include <sched/sched.h>
 #include <time/time.h>
 
-#define LOW_MEMORY_END 0x100000 /* below: firmware's data, the trampoline; never allocated */
-#define MIN_RAM        (64UL << 20)
+#define MIN_RAM (64UL << 20)
 
 /* Local APICs and what devices write to for an interrupt: SDM vol 3, 11.11.1. */
 #define MSI_WINDOW      0xfee00000
@@ -77,6 +76,22 @@ static void __init reserve_boot_memory(void)
         boot_alloc_reserve(boot_info.module[i].start, boot_info.module[i].end, "a module");
 }
 
+static void __init move_modules(void)
+{
+    for (uint32_t i = 0; i < boot_info.nr_modules; i++) {
+        struct boot_module *m = &boot_info.module[i];
+        uint64_t size = m->end - m->start;
+        void *copy;
+
+        if (!boot_info_must_move(m))
+            continue;
+        copy = mfn_to_virt(boot_alloc(DIV_ROUND_UP(size, PAGE_SIZE), 1));
+        memcpy(copy, boot_peek(m->start, size), size);
+        m->start = paddr_x(mfn_to_paddr(virt_to_mfn(copy)));
+        m->end = m->start + size;
+    }
+}
+
 static void __init memory_init(void)
 {
     uint64_t ram = e820_sanitize(&host_e820);
@@ -88,6 +103,7 @@ static void __init memory_init(void)
             boot_alloc_add(host_e820.entry[i].addr, host_e820.entry[i].addr + host_e820.entry[i].size);
     boot_info_check_modules((uint64_t)_start - VMM_IMAGE_START, (uint64_t)_end - VMM_IMAGE_START);
     reserve_boot_memory();
+    move_modules();
     vmm_paging_init();
     frametable_init();
     boot_alloc_finish(free_frame_range);

@@ -5,20 +5,15 @@
 #include <mm/guest_access.h>
 #include <xen/platform.h>
 
-/* As much of the name as there is room for, terminated. */
+/* As much of the name as there is room for; it is terminated only if all of it fits. */
 static long vendor(union xenpf_efi_info *info)
 {
-    uint64_t gva = guest_handle_va(info->vendor.name);
-    uint32_t room = info->vendor.bufsz / sizeof(uint16_t), n = MIN(room, efi_system.vendor_length);
-    const uint16_t end = 0;
+    uint32_t n = MIN(info->vendor.bufsz / (uint32_t)sizeof(uint16_t), efi_system.vendor_length);
 
     info->vendor.revision = efi_system.firmware_revision;
-    if (!n)
-        return 0;
-    if (copy_to_guest(gva, efi_system.vendor, (n - 1) * sizeof(end)) ||
-        copy_to_guest(gva + (n - 1) * sizeof(end), &end, sizeof(end)))
-        return -EFAULT;
-    return 0;
+    return copy_to_guest(guest_handle_va(info->vendor.name), efi_system.vendor, n * sizeof(uint16_t))
+               ? -EFAULT
+               : 0;
 }
 
 /* The range's kind, and how far from addr on it holds. */

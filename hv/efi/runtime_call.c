@@ -193,8 +193,7 @@ static long set_variable(struct xenpf_efi_runtime_call *call)
     return rc;
 }
 
-/* size: of the guest's buffer in bytes. The firmware gets a longer one, so that it reads no further than we
- * copied. */
+/* size: of the guest's buffer in bytes. The firmware checks that the name in it ends there; ours ends in any case. */
 static long get_next_variable_name(struct xenpf_efi_runtime_call *call)
 {
     uint64_t gva = guest_handle_va(call->u.get_next_variable_name.name);
@@ -205,11 +204,11 @@ static long get_next_variable_name(struct xenpf_efi_runtime_call *call)
 
     if (call->misc)
         return -EINVAL;
-    name = alloc_buffers(0);
+    name = alloc_buffers(sizeof(*name));
     if (!name)
         return -ENOMEM;
     memcpy(&guid, &call->u.get_next_variable_name.vendor_guid, sizeof(guid));
-    rc = copy_name(name, gva);
+    rc = copy_from_guest(name, gva, room) ? -EFAULT : 0;
     if (!rc)
         rc = EFI_CALL(EFI_GetNextVariableName, &call->status, (uint64_t)&size, (uint64_t)name,
                       (uint64_t)&guid);
@@ -267,7 +266,10 @@ long efi_runtime_call(struct xenpf_efi_runtime_call *call)
         return get_next_variable_name(call);
     case XEN_EFI_query_variable_info:
         return query_variable_info(call);
+    case XEN_EFI_query_capsule_capabilities:
+    case XEN_EFI_update_capsule:
+        return call->misc ? -EINVAL : -ENOSYS; /* as on Xen: firmware is updated by other ways */
     default:
-        return -ENOSYS; /* capsules as well, as on Xen */
+        return -ENOSYS;
     }
 }

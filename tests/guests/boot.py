@@ -14,7 +14,7 @@ ORACLE_XEN = ROOT / "build" / "oracle" / "xen"
 # Every seed of the fuzzer is expected to print the same; FUZZ_SEEDS=N runs more of them.
 FUZZ_SEEDS = range(1, 1 + int(os.environ.get("FUZZ_SEEDS") or 4))
 
-# Settings that differ from the usual 1 CPU, 512 MiB and no argument: "image" names the guest to boot, "record" the
+# Settings that differ from the usual 1 CPU, 512 MiB, no argument and QEMU as the loader: "image" names the guest to boot, "record" the
 # recorded answers.
 SETTINGS = {
     "start": {"args": "alpha beta=2"},
@@ -36,11 +36,15 @@ SETTINGS = {
        for seed in FUZZ_SEEDS},
     **{f"fuzz-smp-{seed}": {"image": "fuzz", "record": "fuzz", "args": f"seed={seed} rounds=3000", "cpus": 2,
                             "timeout": 300} for seed in FUZZ_SEEDS},
+    # The machine's own firmware and GRUB load it.
+    "efi": {"firmware": "efi", "timeout": 180},
+    "efi-bios": {"image": "efi"},
     **{f"crash-{case:02}": {"image": "crash", "args": f"case={case}"} for case in range(15)},
 }
 # Guests that run only by the names above.
 TEMPLATES = {"crash"}
 
+OVMF = pathlib.Path("/usr/share/OVMF")
 HV_OPTIONS = "console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all dom0_mem=128M"
 # Lines of the hypervisor that no guest may cause.
 COMPLAINT = re.compile(r"\(HV\).*(WARN|ASSERT|PANIC|BUG|panic|assertion)")
@@ -61,14 +65,28 @@ def names():
     return sorted(n for n in found if not wanted or n in wanted)
 
 
+def make_iso(hypervisor, name, image):
+    """A CD that starts the guest at once."""
+    path = ROOT / "build" / "results" / f"guest-{name}.iso"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run([ROOT / "host/mkiso", path], check=True, cwd=ROOT, env={
+        "PATH": os.environ["PATH"], "BUILD": "build", "HYPERVISOR": str(hypervisor), "KERNEL": str(image),
+        "INITRD": "none", "HV_ARGS": HV_OPTIONS, "ONLY": "shell", "MENU_TIMEOUT": "0"})
+    return path
+
+
 def qemu_command(hypervisor, name):
     settings = SETTINGS.get(name, {})
     image = ROOT / "build" / "guests" / settings.get("image", name)
+    if settings.get("firmware") == "efi":
+        load = ["-cdrom", str(make_iso(hypervisor, name, image)),
+                "-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE.fd",
+                "-drive", f"if=pflash,format=raw,snapshot=on,file={OVMF}/OVMF_VARS.fd"]
+    else:
+        load = ["-kernel", str(hypervisor), "-initrd", f"{image} {settings.get('args', '')}",
+                "-append", HV_OPTIONS + " " + settings.get("hv", "")]
     return [
-        os.environ.get("QEMU") or "qemu-system-x86_64",
-        "-kernel", str(hypervisor),
-        "-initrd", f"{image} {settings.get('args', '')}",
-        "-append", HV_OPTIONS + " " + settings.get("hv", ""),
+        os.environ.get("QEMU") or "qemu-system-x86_64", *load,
         "-m", "512", "-smp", str(settings.get("cpus", 1)),
         "-cpu", settings.get("cpu") or os.environ.get("QEMU_CPU") or "max,-smap,-xsave",
         "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio",

@@ -13,12 +13,12 @@ EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 
 def make_iso(name, **settings):
-    """An image for one test, from the entries of host/mkiso; its second entry starts at once."""
+    """An image for one test, from the entries of host/mkiso; its one entry starts at once."""
     path = LOGS / f"{name}.iso"
     LOGS.mkdir(parents=True, exist_ok=True)
     environment = {
         "PATH": os.environ["PATH"], "BUILD": str(BUILD), "HYPERVISOR": str(HYPERVISOR), "KERNEL": str(VMLINUZ),
-        "INITRD": str(INITRD_TINY), "HV_ARGS": HV_ARGS, "KERNEL_ARGS": "console=hvc0", "MENU_DEFAULT": "1",
+        "INITRD": str(INITRD_TINY), "HV_ARGS": HV_ARGS, "KERNEL_ARGS": "console=hvc0", "ONLY": "shell",
         "MENU_TIMEOUT": "0",
     }
     environment.update(settings)
