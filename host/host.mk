@@ -2,6 +2,7 @@
 #   make setup       installs the Debian packages all this needs (root or sudo)
 #   make dom0-image  dom0's disk, kernel, initial RAM disks
 #   make guest-image the disks of two guests
+#   make iso         an image that starts dom0 by itself, on BIOS and EFI: build/hospes.iso
 #   make run         dom0 on this terminal; CPUS= MEM= KERNEL= INITRD= HYPERVISOR= QEMU= QEMU_CPU= GUEST_DISKS=
 
 HYPERVISOR ?= $(BUILD)/hospes
@@ -17,7 +18,7 @@ export QEMU QEMU_CPU QEMU_ACCEL HV_ARGS KERNEL_ARGS QEMU_ARGS
 IMAGE_FILES := $(addprefix $(BUILD)/,dom0.img vmlinuz vmlinux initrd initrd-stock busybox)
 TINY_INITRD := $(BUILD)/initrd-tiny.cpio.gz
 
-.PHONY: setup dom0-image guest-image run
+.PHONY: setup dom0-image guest-image iso run
 setup:
 	@host/setup
 
@@ -34,6 +35,11 @@ $(IMAGE_FILES):
 
 $(TINY_INITRD): $(BUILD)/busybox host/mkimage-tiny $(wildcard host/tiny/*)
 	@host/mkimage-tiny $(BUILD)
+
+# HYPERVISOR= and HV_ARGS= as for run.
+iso: $(filter $(BUILD)/hospes,$(HYPERVISOR)) dom0-image
+	@BUILD=$(BUILD) HYPERVISOR=$(HYPERVISOR) HV_ARGS="$(HV_ARGS)" host/mkiso $(BUILD)/hospes.iso
+	@ls -l $(BUILD)/hospes.iso
 
 # Two commands in sequence: what setup installs is needed by the parts that follow.
 run: setup

@@ -89,7 +89,9 @@ static void __init take_module(const struct tag *tag)
     if (tag->size < sizeof(*m))
         boot_refuse("multiboot 2: module %u's tag has only %u bytes", boot_info.nr_modules, tag->size);
     boot_add_module(m->start, m->end,
-                    boot_keep_string(m->cmdline, tag->size - sizeof(*m), "a module's command line"));
+                    boot_info.nr_modules < MAX_MODULES
+                        ? boot_keep_string(m->cmdline, tag->size - sizeof(*m), "a module's command line")
+                        : "");
 }
 
 static void __init take_mmap(const struct tag *tag)
@@ -111,7 +113,7 @@ static void __init take_efi_mmap(const struct tag *tag)
 {
     const struct tag_efi_mmap *t = (const void *)tag;
 
-    if (long_enough(tag, sizeof(*t)))
+    if (long_enough(tag, sizeof(*t)) && !host_e820.nr)
         efi_memory_map_read(t->map, tag->size - sizeof(*t), t->descriptor_size);
 }
 
@@ -159,6 +161,7 @@ static void __init take_rsdp(const struct tag *tag)
     memcpy(boot_info.rsdp, tag + 1, boot_info.rsdp_length);
 }
 
+/* Of what comes twice the first is taken, so that no list makes us print without end. */
 static void __init take_tag(const struct tag *tag)
 {
     const char *text = (const char *)(tag + 1);
@@ -166,10 +169,12 @@ static void __init take_tag(const struct tag *tag)
 
     switch (tag->type) {
     case TAG_CMDLINE:
-        boot_info.cmdline = boot_keep_string(text, length, "the command line");
+        if (!boot_info.cmdline)
+            boot_info.cmdline = boot_keep_string(text, length, "the command line");
         break;
     case TAG_LOADER:
-        boot_info.loader = boot_keep_string(text, length, "the loader's name");
+        if (!boot_info.loader)
+            boot_info.loader = boot_keep_string(text, length, "the loader's name");
         break;
     case TAG_MODULE:
         take_module(tag);
@@ -226,12 +231,12 @@ void __init multiboot2_parse(const void *info, uint64_t limit)
 {
     uint32_t size = *(const uint32_t *)info;
 
-    boot_info.cmdline = "";
-    boot_info.loader = "unknown";
     boot_info.image_names = false;
     if (size < TAG_ALIGN || size > MAX_INFO || size > limit)
         boot_refuse("multiboot 2: information of %u bytes", size);
     walk(info, size, take_tag);
+    boot_info.cmdline = boot_info.cmdline ? boot_info.cmdline : "";
+    boot_info.loader = boot_info.loader ? boot_info.loader : "unknown";
     /* The firmware's own map tells more than the loader's extract of it. */
     walk(info, size, take_efi_map_tag);
     if (!host_e820.nr)

@@ -48,6 +48,7 @@ void __init efi_memory_map_read(const void *map, uint64_t size, uint32_t descrip
     EFI_MEMORY_DESCRIPTOR d;
     uint32_t bad = 0;
 
+    nr_ranges = 0;
     if (descriptor_size < sizeof(d)) {
         printk_warn("EFI: memory map with descriptors of %u bytes, not used\n", descriptor_size);
         return;

@@ -21,4 +21,12 @@ void panic(const char *fmt, ...)
     abort();
 }
 
+/* A fuzzer that defines its own goes on with the next input there. */
+#ifndef FUZZ_REFUSES
+void boot_refuse(const char *fmt, ...)
+{
+    abort();
+}
+#endif
+
 #endif

@@ -1,4 +1,4 @@
-/* unit: hv/boot/cmdline.c hv/lib/parse.c hv/lib/string.c tests/unit/stubs/printk.c */
+/* unit: hv/boot/cmdline.c hv/boot/xen_options.c hv/lib/parse.c hv/lib/string.c tests/unit/stubs/printk.c */
 #include <unit.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +149,36 @@ static void test_image_name(void **state)
     assert_string_equal(messages, "");
 }
 
+/* Debian's GRUB entries have a word where loaders of old put the file's name. */
+static void test_placeholder(void **state)
+{
+    (void)state;
+    parse("placeholder number=3 no-real-mode edd=off");
+    assert_string_equal(messages, "");
+    assert_int_equal(number, 3);
+    assert_string_equal(cmdline_saved(), "number=3 no-real-mode edd=off");
+    parse("placeholder");
+    assert_string_equal(cmdline_saved(), "");
+    assert_string_equal(messages, "");
+    parse("placeholders");
+    assert_int_equal(message_lines(), 1);
+    parse("number=3 placeholder");
+    assert_string_equal(messages, "");
+}
+
+/* Options of Xen that have nothing to act on here. */
+static void test_ignored(void **state)
+{
+    (void)state;
+    parse("iommu=no-igfx,verbose ucode=scan spec-ctrl=no pv-l1tf no-watchdog crashkernel=256M vga=current "
+          "no-edd pv_l1tf=false x2apic=off");
+    assert_string_equal(messages, "");
+    parse("xsm=flask smt=0 iommux");
+    assert_int_equal(message_lines(), 3);
+    for (uint32_t i = 1; cmdline_ignored[i]; i++)
+        assert_true(strcmp(cmdline_ignored[i - 1], cmdline_ignored[i]) < 0);
+}
+
 static void test_dom0_args(void **state)
 {
     (void)state;
@@ -189,10 +219,11 @@ static void test_too_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bool),       cmocka_unit_test(test_values),
-        cmocka_unit_test(test_bad_values), cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_image_name), cmocka_unit_test(test_dom0_args),
-        cmocka_unit_test(test_essential),  cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_bool),        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_bad_values),  cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_image_name),  cmocka_unit_test(test_dom0_args),
+        cmocka_unit_test(test_essential),   cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_placeholder), cmocka_unit_test(test_ignored),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* unit: hv/console/printk.c hv/console/console.c hv/console/ring.c hv/console/uart.c hv/console/keyhandler.c
- * hv/boot/cmdline.c hv/lib/parse.c hv/lib/string.c hv/lib/printf.c hv/pv/ioport.c */
+ * hv/boot/cmdline.c hv/boot/xen_options.c hv/lib/parse.c hv/lib/string.c hv/lib/printf.c hv/pv/ioport.c */
 #include <unit.h>
 #include <stdio.h>
 #include <stdlib.h>

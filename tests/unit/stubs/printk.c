@@ -71,3 +71,14 @@ void panic(const char *fmt, ...)
     mock_assert(0, messages, "panic", 0);
     abort();
 }
+
+void boot_refuse(const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    collect(fmt, args);
+    va_end(args);
+    mock_assert(0, messages, "boot_refuse", 0);
+    abort();
+}
