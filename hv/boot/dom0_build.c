@@ -290,7 +290,7 @@ static void __init create_vcpus(struct domain *d, uint32_t vcpus)
 /* Frames that can be dom0's now: those that are free, but for the builder's own needs, and the RAM disk's. */
 static uint64_t __init room_for_dom0(const struct boot_module *initrd, uint32_t vcpus)
 {
-    uint64_t needs = (8UL << 20) / PAGE_SIZE + vcpus * 64UL, have = free_page_count();
+    uint64_t needs = LOW_RESERVE + (8UL << 20) / PAGE_SIZE + vcpus * 64UL, have = free_page_count();
 
     if (initrd)
         have += page_up(initrd->end - initrd->start) / PAGE_SIZE;

@@ -1,5 +1,6 @@
 #include <base/compiler.h>
 #include <boot/screen.h>
+#include <console/printk.h>
 #include <mm/ioremap.h>
 #include <xen/xen.h>
 
@@ -75,5 +76,12 @@ static uint32_t __init describe_pixels(struct dom0_vga_console_info *info)
 
 uint32_t __init screen_describe(struct dom0_vga_console_info *info)
 {
-    return boot_info.screen.kind == SCREEN_PIXELS ? describe_pixels(info) : describe_text(info);
+    uint32_t size = boot_info.screen.kind == SCREEN_PIXELS ? describe_pixels(info) : describe_text(info);
+
+    if (size && info->video_type == XEN_VGATYPE_TEXT_MODE_3)
+        printk_info("Screen: text, %ux%u\n", info->u.text_mode_3.columns, info->u.text_mode_3.rows);
+    else if (size)
+        printk_info("Screen: %ux%u, %u bits per pixel, at %#lx\n", info->u.vesa_lfb.width,
+                    info->u.vesa_lfb.height, info->u.vesa_lfb.bits_per_pixel, boot_info.screen.address);
+    return size;
 }

@@ -21,13 +21,7 @@ static uint64_t zone_free[NR_ZONES];
 static uint64_t free_pages;
 static uint64_t claimed_pages; /* the sum of all domains' mm.claimed */
 
-/*
- * Frames below 4 GiB that an allocation for a domain may not take unless it
- * asks for such addresses: devices' DMA must still find some when domains
- * have filled the rest.
- */
-#define LOW_ZONE    20 /* frames below 2^20 are below 4 GiB */
-#define LOW_RESERVE ((16UL << 20) >> PAGE_SHIFT)
+#define LOW_ZONE 20 /* frames below 2^20 are below 4 GiB */
 
 void page_list_add_tail(struct page_list *l, struct page_info *page)
 {

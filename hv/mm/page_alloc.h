@@ -10,6 +10,13 @@
 
 #define MAX_ORDER 18 /* 1 GiB */
 
+/*
+ * Frames below 4 GiB that an allocation for a domain may not take unless it
+ * asks for such addresses: devices' DMA must still find some when domains
+ * have filled the rest.
+ */
+#define LOW_RESERVE ((16UL << 20) >> PAGE_SHIFT)
+
 /* Flags for allocations. */
 #define ALLOC_BITS(n)     ((uint32_t)(n)&0xff) /* every address below 2^n; 0: anywhere */
 #define ALLOC_NO_REFCOUNT 0x100u               /* not counted against the domain's limit */
