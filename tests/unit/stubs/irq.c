@@ -258,6 +258,12 @@ void panic(const char *fmt, ...)
     abort();
 }
 
+void boot_refuse(const char *fmt, ...)
+{
+    fail_msg("refused: %s", fmt);
+    abort();
+}
+
 void printk_level(enum log_level level, const char *fmt, ...)
 {
 }
