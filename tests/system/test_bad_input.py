@@ -11,6 +11,9 @@ FAULT = re.compile(r"TRAP|\btrap\b|[Pp]age fault|#PF|#GP|#UD|[Uu]nhandled|ASSERT
 
 ON_XEN = "xen" in HYPERVISOR.name
 
+# A refusal is no fault of the VMM's: it shows no frames of its stack.
+TRACE = re.compile(r"\(HV\) Call trace:")
+
 # The VMM tells its whole command line; that names no fault.
 ECHO = re.compile(r"ommand line: .*console=")
 
@@ -26,6 +29,9 @@ def refusal(machine, pattern):
     faults = [line for line in log.splitlines() if VMM_LINE.search(line) and FAULT.search(line)]
     if faults:
         machine.fail("the VMM faulted: " + faults[0])
+    traced = [line for line in log.splitlines() if TRACE.search(line)]
+    if traced:
+        machine.fail("the VMM shows a call trace: " + traced[0])
     named = [line for line in log.splitlines() if re.search(pattern, line, re.I) and not ECHO.search(line)]
     if not named:
         machine.fail(f"no line says what is wrong: nothing like {pattern!r}")
@@ -77,6 +83,12 @@ def test_bad_kernel(start, spoilt, name, pattern):
     refusal(start(kernel=spoilt / name), pattern)
 
 
+@xen_faults
+def test_no_acpi(start):
+    """Firmware without tables: the VMM finds no interrupt controllers and says so."""
+    refusal(start(board="pc,acpi=off"), r"IO-APIC|RSDP")
+
+
 def test_machine_too_small(start):
     """The kernel needs more memory than the machine has."""
     refusal(start(kernel=VMLINUX, mem="96M", initrd=None), r"memory|room|space")
@@ -96,6 +108,9 @@ def test_bad_option(start, option):
     if ON_XEN:
         return  # Debian's build says nothing.
     name = option.split("=")[0]
+    traced = [line for line in log.splitlines() if TRACE.search(line)]
+    if traced:
+        machine.fail("the VMM shows a call trace: " + traced[0])
     named = [line for line in machine.vmm_lines() if name in line and not ECHO.search(line)
              and re.search(r"invalid|unknown|bad|ignored|not", line, re.I)]
     assert len(named) == 1, f"lines about {option}: {named}"

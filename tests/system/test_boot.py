@@ -29,6 +29,14 @@ def test_tiny(start, cpus, mem):
     check_dom0(machine, cpus, mem)
 
 
+def test_little_memory(start):
+    """What is left for dom0 by default is less than what unpacking its kernel needs meanwhile."""
+    machine = start(mem="512M")
+    machine.wait_for_shell()
+    total = int(re.search(r"MemTotal:\s+(\d+) kB", machine.read_file("/proc/meminfo")).group(1))
+    assert total > 256 << 10
+
+
 def test_unpacked_kernel(start):
     machine = start(kernel=VMLINUX, args="console=hvc0 earlyprintk=xen")
     machine.wait_for(r"Linux version", what="kernel's first line")

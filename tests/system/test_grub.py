@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from machine import BUILD, HV_ARGS, HYPERVISOR, INITRD_TINY, LOGS, ROOT, VMLINUZ
+from test_bad_input import refusal
 
 ON_XEN = "xen" in HYPERVISOR.name
 EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -87,3 +88,45 @@ def test_shell(start, iso, firmware, board, cpus, mem):
         check_variables(machine)
     else:
         assert machine.run("ls -d /sys/firmware/efi", check=False)[0] != 0
+
+
+@pytest.mark.soak
+def test_multiboot1(start):
+    """GRUB's older protocol, with the same entries."""
+    path = make_iso("grub-multiboot1", PROTOCOL="multiboot")
+    machine = start(iso=path)
+    machine.wait_for_shell(240)
+    check_common(machine, 2, 1)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("firmware, driver", [("bios", "VESA VGA"), ("efi", "EFI VGA")])
+def test_screen(start, iso, firmware, driver):
+    """dom0 takes over the frame buffer that GRUB set up."""
+    machine = start(iso=iso, firmware=firmware, options=["-vga", "std"])
+    machine.wait_for_shell(240)
+    assert driver in machine.run("dmesg | grep fb0:")
+
+
+@pytest.mark.soak
+def test_text_screen(start):
+    """Without a loader that speaks of screens, the BIOS's own mode counts."""
+    machine = start(options=["-vga", "std"])
+    machine.wait_for_shell()
+    assert "colour VGA+ 80x25" in machine.run("dmesg | grep Console:")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("command", ["poweroff", "reboot"])
+def test_end(start, iso, command):
+    """The machine ends by what EFI firmware's tables say of it."""
+    machine = start(iso=iso, firmware="efi", board="q35")
+    machine.wait_for_shell(240)
+    machine.send(f"{command} -f\n")
+    machine.wait_for_exit()
+
+
+@pytest.mark.parametrize("firmware", ["bios", pytest.param("efi", marks=pytest.mark.soak)])
+def test_no_module(start, firmware):
+    path = make_iso("grub-no-module", KERNEL="none", INITRD="none")
+    refusal(start(iso=path, firmware=firmware), r"no kernel for dom0|no modules|no dom0 kernel")
