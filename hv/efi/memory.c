@@ -7,10 +7,14 @@
 #include <efi/memory.h>
 #include <lib/string.h>
 
-#define MAX_RANGES 1024
+#define MAX_RANGES     1024
+#define MAX_ATTRIBUTES 256
 
 static struct efi_range ranges[MAX_RANGES] __ro_after_init;
 static uint32_t nr_ranges __ro_after_init;
+
+static struct efi_range attributes[MAX_ATTRIBUTES] __initdata;
+static uint32_t nr_attributes __initdata;
 
 /* Table 7.10 of the specification: what is whose after ExitBootServices(). */
 static uint32_t __init e820_type(const EFI_MEMORY_DESCRIPTOR *d)
@@ -69,6 +73,27 @@ void __init efi_memory_map_read(const void *map, uint64_t size, uint32_t descrip
     }
     if (bad)
         printk_warn("EFI: %u entries of the memory map make no sense, not used\n", bad);
+}
+
+void __init efi_memory_attributes_read(const void *descriptors, uint32_t nr, uint32_t descriptor_size)
+{
+    EFI_MEMORY_DESCRIPTOR d;
+
+    nr_attributes = 0;
+    for (uint32_t i = 0; i < nr && nr_attributes < MAX_ATTRIBUTES; i++) {
+        memcpy(&d, (const char *)descriptors + (uint64_t)i * descriptor_size, sizeof(d));
+        if (descriptor_ok(&d))
+            attributes[nr_attributes++] =
+                (struct efi_range){d.PhysicalStart, d.NumberOfPages * EFI_PAGE_SIZE, d.Attribute, d.Type};
+    }
+}
+
+uint64_t __init efi_memory_protection(uint64_t address)
+{
+    for (uint32_t i = 0; i < nr_attributes; i++)
+        if (address >= attributes[i].start && address - attributes[i].start < attributes[i].size)
+            return attributes[i].attributes & (EFI_PROTECT_WRITE | EFI_PROTECT_EXECUTE);
+    return 0;
 }
 
 const struct efi_range *efi_memory_find(uint64_t address)

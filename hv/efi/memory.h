@@ -19,6 +19,16 @@ struct efi_range {
  */
 void efi_memory_map_read(const void *map, uint64_t size, uint32_t descriptor_size);
 
+/* What the firmware says may be done with its run-time pages (4.6.3, EFI_MEMORY_ATTRIBUTES_TABLE). */
+#define EFI_PROTECT_WRITE   0x020000 /* EFI_MEMORY_RO */
+#define EFI_PROTECT_EXECUTE 0x004000 /* EFI_MEMORY_XP */
+
+/* Boot: @descriptors as in the map. More than there is room for are left out. */
+void efi_memory_attributes_read(const void *descriptors, uint32_t nr, uint32_t descriptor_size);
+
+/* EFI_PROTECT_*; 0 for what the table does not cover. */
+uint64_t efi_memory_protection(uint64_t address);
+
 /* The range that an address lies in; NULL if the map has none. */
 const struct efi_range *efi_memory_find(uint64_t address);
 

@@ -10,6 +10,7 @@
 #include <efi/runtime.h>
 #include <efi/system.h>
 #include <efi/types.h>
+#include <mm/iomem.h>
 #include <mm/page.h>
 #include <mm/page_alloc.h>
 #include <mm/tlb.h>
@@ -17,6 +18,7 @@
 
 #define LOWER_HALF_END (1UL << 47)
 #define LARGE_PAGE     (1UL << 21)
+#define MAX_PROTECTED  128 /* fewer than mm/iomem.c has room for */
 #define NO_CPU         (~0u)
 
 extern const char _stext[], _etext[], efi_call_faulted[];
@@ -69,13 +71,30 @@ static pte_t *__init next_table(pte_t *e)
     return mfn_to_virt(pte_mfn(*e));
 }
 
-/* Maps a range at its own address, by 2 MiB pages where that fits. */
-static bool __init map_range(const struct efi_range *r, uint64_t flags)
+/*
+ * Code may be written to where the firmware does not say otherwise: its "code" ranges hold the whole images
+ * of drivers, with their data. These tables are loaded only during a call.
+ */
+static uint64_t __init page_flags(const struct efi_range *r, uint64_t pa)
+{
+    uint64_t flags = PTE_P | PTE_RW | PTE_A | PTE_D, protect = efi_memory_protection(pa);
+
+    if (r->type != EfiRuntimeServicesCode || protect & EFI_PROTECT_EXECUTE)
+        flags |= PTE_NX;
+    if (protect & EFI_PROTECT_WRITE)
+        flags &= ~PTE_RW;
+    if (!(r->attributes & EFI_MEMORY_WB))
+        flags |= PTE_PCD | PTE_PWT;
+    return flags;
+}
+
+/* Maps a range at its own address: devices by 2 MiB pages where that fits, as they can be large. */
+static bool __init map_range(const struct efi_range *r)
 {
     uint64_t end = r->start + r->size;
 
     for (uint64_t pa = r->start; pa < end;) {
-        bool large = !(pa % LARGE_PAGE) && end - pa >= LARGE_PAGE;
+        bool large = !(r->attributes & EFI_MEMORY_WB) && !(pa % LARGE_PAGE) && end - pa >= LARGE_PAGE;
         pte_t *table = efi_l4;
 
         for (unsigned int level = 4; level > (large ? 2 : 1); level--) {
@@ -83,28 +102,10 @@ static bool __init map_range(const struct efi_range *r, uint64_t flags)
             if (!table)
                 return false;
         }
-        if (large)
-            table[pt_index(pa, 2)] = pa | flags | PTE_PSE;
-        else
-            table[pt_index(pa, 1)] = pa | flags;
+        table[pt_index(pa, large ? 2 : 1)] = pa | page_flags(r, pa) | (large ? PTE_PSE : 0);
         pa += large ? LARGE_PAGE : PAGE_SIZE;
     }
     return true;
-}
-
-/*
- * Code may be written to: firmware's "code" ranges hold the whole images of its drivers, with their data.
- * These tables are loaded only during a call.
- */
-static uint64_t __init range_flags(const struct efi_range *r)
-{
-    uint64_t flags = PTE_P | PTE_RW | PTE_A | PTE_D;
-
-    if (r->type != EfiRuntimeServicesCode)
-        flags |= PTE_NX;
-    if (!(r->attributes & EFI_MEMORY_WB))
-        flags |= PTE_PCD | PTE_PWT;
-    return flags;
 }
 
 static bool __init build_tables(void)
@@ -117,14 +118,29 @@ static bool __init build_tables(void)
     for (unsigned int slot = VMM_L4_FIRST; slot <= VMM_L4_LAST; slot++)
         efi_l4[slot] = vmm_l4[slot];
     for (uint32_t i = 0; (r = efi_runtime_range(i)); i++)
-        if (r->start + r->size <= LOWER_HALF_END && !map_range(r, range_flags(r)))
+        if (r->start + r->size <= LOWER_HALF_END && !map_range(r))
             return false;
     return true;
 }
 
+/* What the VMM itself will run and trust is only to be read by dom0, which finds tables there. */
+static void __init protect_from_guests(void)
+{
+    const struct efi_range *r;
+
+    for (uint32_t i = 0; (r = efi_runtime_range(i)) && i < MAX_PROTECTED; i++)
+        if (r->attributes & EFI_MEMORY_WB)
+            iomem_set_read_only(paddr_to_mfn(_paddr(r->start)), r->size / PAGE_SIZE);
+    if (r)
+        printk_warn("EFI: more than %u run-time ranges, the rest is not protected\n", MAX_PROTECTED);
+}
+
 void __init efi_runtime_init(void)
 {
-    if (!efi_system.runtime_revision || build_tables())
+    if (!efi_system.runtime_revision)
+        return;
+    protect_from_guests();
+    if (build_tables())
         return;
     printk_warn("EFI: no memory to map the runtime services, not used\n");
     efi_l4 = NULL;

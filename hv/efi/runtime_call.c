@@ -193,7 +193,8 @@ static long set_variable(struct xenpf_efi_runtime_call *call)
     return rc;
 }
 
-/* size: of the guest's buffer in bytes. The firmware checks that the name in it ends there; ours ends in any case. */
+/* size: of the guest's buffer in bytes. The firmware checks that the name in it ends there; ours ends in any
+ * case. */
 static long get_next_variable_name(struct xenpf_efi_runtime_call *call)
 {
     uint64_t gva = guest_handle_va(call->u.get_next_variable_name.name);

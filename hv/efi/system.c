@@ -7,6 +7,19 @@
 #include <lib/string.h>
 
 #define MAX_CONFIG_TABLES 256
+#define MAX_ATTRIBUTES    4096
+
+/* UEFI specification 2.10, 4.6.3; the descriptors follow. */
+#define MEMORY_ATTRIBUTES_GUID                                                                               \
+    {                                                                                                        \
+        0xdcfa911d, 0x26eb, 0x469f,                                                                          \
+        {                                                                                                    \
+            0xa2, 0x20, 0x38, 0xb7, 0xdc, 0x46, 0x12, 0x20                                                   \
+        }                                                                                                    \
+    }
+struct memory_attributes {
+    uint32_t version, nr, descriptor_size, reserved;
+};
 
 struct efi_system efi_system __ro_after_init;
 
@@ -34,9 +47,23 @@ static void __init read_vendor(const void *pointer)
     efi_system.vendor[efi_system.vendor_length++] = 0;
 }
 
+/* Without it the firmware's code ranges can be written to during a call: they hold data as well. */
+static void __init read_memory_attributes(const void *pointer)
+{
+    const struct memory_attributes *t = firmware_data(pointer, sizeof(*t));
+
+    if (!t || t->descriptor_size < sizeof(EFI_MEMORY_DESCRIPTOR) || t->nr > MAX_ATTRIBUTES ||
+        !firmware_data(pointer, sizeof(*t) + (uint64_t)t->nr * t->descriptor_size)) {
+        printk_warn("EFI: memory attributes table at %p, not used\n", pointer);
+        return;
+    }
+    efi_memory_attributes_read(t + 1, t->nr, t->descriptor_size);
+}
+
 static void __init read_config_table(const void *pointer, uint64_t nr)
 {
-    static const EFI_GUID rsdp_1 = ACPI_TABLE_GUID, rsdp_2 = ACPI_20_TABLE_GUID;
+    static const EFI_GUID rsdp_1 = ACPI_TABLE_GUID, rsdp_2 = ACPI_20_TABLE_GUID,
+                          memory_attributes = MEMORY_ATTRIBUTES_GUID;
     const EFI_CONFIGURATION_TABLE *t;
 
     if (nr > MAX_CONFIG_TABLES || !(t = firmware_data(pointer, nr * sizeof(*t)))) {
@@ -50,6 +77,8 @@ static void __init read_config_table(const void *pointer, uint64_t nr)
             efi_system.rsdp = (uint64_t)t[i].VendorTable;
         else if (!memcmp(&t[i].VendorGuid, &rsdp_1, sizeof(rsdp_1)) && !efi_system.rsdp)
             efi_system.rsdp = (uint64_t)t[i].VendorTable;
+        else if (!memcmp(&t[i].VendorGuid, &memory_attributes, sizeof(memory_attributes)))
+            read_memory_attributes(t[i].VendorTable);
     }
 }
 

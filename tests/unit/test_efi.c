@@ -84,6 +84,37 @@ static void test_old_rsdp_only(void **state)
     assert_int_equal(efi_system.rsdp, 0x5678);
 }
 
+static void test_protection(void **state)
+{
+    static const EFI_GUID guid = {
+        0xdcfa911d, 0x26eb, 0x469f, {0xa2, 0x20, 0x38, 0xb7, 0xdc, 0x46, 0x12, 0x20}};
+    uint32_t *table = (void *)(memory + 0x2000);
+    EFI_MEMORY_DESCRIPTOR d = {.Type = EfiRuntimeServicesCode, .PhysicalStart = BASE, .NumberOfPages = 2};
+
+    config[0].VendorGuid = guid;
+    config[0].VendorTable = (void *)(BASE + 0x2000);
+    table[0] = 1;
+    table[1] = 2;
+    table[2] = 48;
+    d.Attribute = EFI_PROTECT_WRITE | EFI_MEMORY_RUNTIME;
+    memcpy(table + 4, &d, sizeof(d));
+    d.PhysicalStart = BASE + 0x2000;
+    d.Attribute = EFI_PROTECT_EXECUTE | EFI_MEMORY_RUNTIME;
+    memcpy(table + 16, &d, sizeof(d));
+    efi_system_read(BASE);
+    assert_int_equal(efi_memory_protection(BASE + 0x1fff), EFI_PROTECT_WRITE);
+    assert_int_equal(efi_memory_protection(BASE + 0x2000), EFI_PROTECT_EXECUTE);
+    assert_int_equal(efi_memory_protection(BASE + 0x4000), 0);
+    assert_int_equal(message_lines(), 1);
+
+    table[1] = 0x10000000;
+    efi_system_read(BASE);
+    table[1] = 2;
+    table[2] = 8;
+    efi_system_read(BASE);
+    assert_int_equal(message_lines(), 5); /* two complaints more, and two lines of what was found */
+}
+
 /* Each is named in one line, and what it would have told is absent. */
 static void test_broken(void **state)
 {
@@ -147,7 +178,7 @@ static void test_vendor(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_typical), TEST(test_old_rsdp_only), TEST(test_broken),
-                                       TEST(test_vendor)};
+                                       TEST(test_protection), TEST(test_vendor)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
