@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from machine import BUILD, HV_ARGS, HYPERVISOR, INITRD_TINY, LOGS, ROOT, VMLINUZ
+from machine import BUILD, DISK, HV_ARGS, HYPERVISOR, INITRD_TINY, LOGS, ROOT, VMLINUZ
 from test_bad_input import refusal
 
 ON_XEN = "xen" in HYPERVISOR.name
@@ -88,6 +88,20 @@ def test_shell(start, iso, firmware, board, cpus, mem):
         check_variables(machine)
     else:
         assert machine.run("ls -d /sys/firmware/efi", check=False)[0] != 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("firmware", ["bios", "efi"])
+def test_debian(start, firmware):
+    """The image as make iso makes it: its first entry is the whole of Debian from its disk."""
+    path = make_iso("grub-debian", ONLY="", MENU_DEFAULT="0")
+    machine = start(iso=path, firmware=firmware, board="q35", cpus=2, disk=DISK, net="")
+    machine.wait_for_shell(400)
+    assert machine.run("findmnt -no SOURCE /") == "/dev/vda"
+    assert machine.run("systemctl is-system-running --wait", 300) == "running"
+    assert machine.run("ls -d /sys/firmware/efi", check=False)[0] == (0 if firmware == "efi" else 2)
+    if firmware == "efi":
+        assert "efivarfs" in machine.run("findmnt -no FSTYPE /sys/firmware/efi/efivars")
 
 
 @pytest.mark.soak
