@@ -91,6 +91,27 @@ def test_shell(start, iso, firmware, board, cpus, mem):
 
 
 @pytest.mark.soak
+@pytest.mark.skipif(ON_XEN, reason="needs the symbols of ours")
+def test_firmware_fault(start, iso, tmp_path):
+    """A service of the firmware's that leads into the void costs dom0 the services, and nobody anything else."""
+    socket = tmp_path / "gdb"
+    machine = start(iso=iso, firmware="efi", options=[
+        "-chardev", f"socket,id=gdb,path={socket},server=on,wait=off", "-gdb", "chardev:gdb"])
+    machine.wait_for_shell(240)
+    machine.run("modprobe efivarfs; mount -t efivarfs efivarfs /sys/firmware/efi/efivars")
+    path = f"/sys/firmware/efi/efivars/BootOrder-{EFI_GLOBAL}"
+    machine.run(f"cat {path} > /dev/null")
+    subprocess.run(["gdb", "-nx", "-batch", str(BUILD / "hospes-syms"), "-ex", f"target remote {socket}",
+                    "-ex", "set variable 'hv/efi/runtime.c'::service[EFI_GetVariable] = 0x5000"],
+                   check=True, stdout=subprocess.DEVNULL, timeout=60)
+    for _ in range(3):
+        assert machine.run(f"cat {path} > /dev/null 2>&1", check=False)[0] != 0
+    assert machine.run("echo alive") == "alive"
+    lines = [line for line in machine.vmm_lines() if "firmware's" in line]
+    assert len(lines) == 1 and "page fault in the firmware's GetVariable at 0x5000" in lines[0]
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("firmware", ["bios", "efi"])
 def test_debian(start, firmware):
     """The image as make iso makes it: its first entry is the whole of Debian from its disk."""
