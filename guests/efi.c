@@ -264,6 +264,28 @@ static void query(const char *name, uint32_t attr, uint32_t misc)
                    CALL.u.query_variable_info.max_size);
 }
 
+/* Room in the store of variables, as it is and as it was at boot, before and after something was put there.
+ */
+static uint64_t room(uint32_t misc)
+{
+    memset(&CALL.u, 0, sizeof(CALL.u));
+    CALL.u.query_variable_info.attr = ALL_ATTRS;
+    call(XEN_EFI_query_variable_info, misc);
+    return CALL.u.query_variable_info.remain_store_size;
+}
+
+static void test_room(void)
+{
+    uint64_t now = room(0), boot = room(XEN_EFI_VARINFO_BOOT_SNAPSHOT);
+
+    variable(name_test, buffer, 1000);
+    call(XEN_EFI_set_variable, ALL_ATTRS);
+    result("room shrinks", "%d", room(0) < now);
+    result("room at boot stays", "%d", room(XEN_EFI_VARINFO_BOOT_SNAPSHOT) == boot);
+    variable(name_test, buffer, 0);
+    call(XEN_EFI_set_variable, 0);
+}
+
 void guest_main(void)
 {
     test_info();
@@ -271,6 +293,7 @@ void guest_main(void)
     test_clock();
     test_variables();
     test_names();
+    test_room();
     query("query", ALL_ATTRS, 0);
     query("query, at boot", ALL_ATTRS, XEN_EFI_VARINFO_BOOT_SNAPSHOT);
     query("query, at boot, not flash", 6, XEN_EFI_VARINFO_BOOT_SNAPSHOT);

@@ -21,6 +21,7 @@ void smap_patch_init(void);
 #include <cpu/smp.h>
 #include <cpu/stack.h>
 #include <domain/domain.h>
+#include <efi/platform.h>
 #include <efi/runtime.h>
 #include <efi/system.h>
 #include <irq/irq.h>
@@ -170,6 +171,7 @@ static void __init boot_continue(void)
     console_init_late();
     audit_init();
     efi_runtime_init();
+    efi_variables_init();
     smp_boot_cpus();
     dom0_create();
     vmm_paging_protect();

@@ -223,12 +223,30 @@ static long get_next_variable_name(struct xenpf_efi_runtime_call *call)
     return rc;
 }
 
-/* What the store had at boot is not kept: as if nothing had changed since. */
+struct store_info {
+    uint64_t status, max_store_size, remain_store_size, max_size;
+};
+
+static struct store_info at_boot __ro_after_init;
+
+static int query_store(uint32_t attributes, struct store_info *info)
+{
+    *info = (struct store_info){0};
+    return EFI_CALL(EFI_QueryVariableInfo, &info->status, attributes, (uint64_t)&info->max_store_size,
+                    (uint64_t)&info->remain_store_size, (uint64_t)&info->max_size);
+}
+
+void __init efi_variables_init(void)
+{
+    if (efi_runtime_usable() && efi_system.runtime_revision >= UEFI_2_0)
+        query_store(FLASH_ATTRIBUTES, &at_boot);
+}
+
 static long query_variable_info(struct xenpf_efi_runtime_call *call)
 {
-    uint64_t store = 0, remain = 0, max = 0;
     uint32_t attr = call->u.query_variable_info.attr;
-    int rc;
+    struct store_info info = at_boot;
+    int rc = 0;
 
     if (call->misc & ~XEN_EFI_VARINFO_BOOT_SNAPSHOT)
         return -EINVAL;
@@ -236,11 +254,12 @@ static long query_variable_info(struct xenpf_efi_runtime_call *call)
         return -EINVAL;
     if (efi_system.runtime_revision < UEFI_2_0)
         return -EOPNOTSUPP;
-    rc = EFI_CALL(EFI_QueryVariableInfo, &call->status, attr, (uint64_t)&store, (uint64_t)&remain,
-                  (uint64_t)&max);
-    call->u.query_variable_info.max_store_size = store;
-    call->u.query_variable_info.remain_store_size = remain;
-    call->u.query_variable_info.max_size = max;
+    if (!call->misc)
+        rc = query_store(attr, &info);
+    call->status = info.status;
+    call->u.query_variable_info.max_store_size = info.max_store_size;
+    call->u.query_variable_info.remain_store_size = info.remain_store_size;
+    call->u.query_variable_info.max_size = info.max_size;
     return rc;
 }
 
