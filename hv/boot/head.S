@@ -45,10 +45,8 @@ mb2_header:
     .long   1, 6
     MB2_TAG(1, 1, 28)             /* loader, screen, EFI system table, RSDPs and EFI map if there are any */
     .long   2, 8, 12, 14, 15
-    MB2_TAG(4, 1, 12)             /* screen: text can be used, none is needed, */
+    MB2_TAG(4, 1, 12)             /* screen: text can be used, none is needed */
     .long   2
-    MB2_TAG(5, 1, 20)             /* as any frame buffer can */
-    .long   0, 0, 0
     MB2_TAG(6, 0, 8)              /* modules start on pages */
     MB2_TAG(0, 0, 8)
 mb2_header_end:

@@ -135,12 +135,14 @@ def test_multiboot1(start):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("firmware, driver", [("bios", "VESA VGA"), ("efi", "EFI VGA")])
-def test_screen(start, iso, firmware, driver):
-    """dom0 takes over the frame buffer that GRUB set up."""
+@pytest.mark.parametrize("firmware, line", [
+    ("bios", "Console: colour VGA+ 80x25"), ("efi", "fb0: EFI VGA frame buffer device"),
+])
+def test_screen(start, iso, firmware, line):
+    """dom0 takes over the screen as GRUB left it: text, or EFI's frame buffer."""
     machine = start(iso=iso, firmware=firmware, options=["-vga", "std"])
     machine.wait_for_shell(240)
-    assert driver in machine.run("dmesg | grep fb0:")
+    assert line in machine.run("dmesg | grep -E 'fb0:|Console:'")
 
 
 @pytest.mark.soak
