@@ -80,7 +80,8 @@ void __init frametable_init(void)
         if (!ram_frames(&host_e820.entry[i], &start, &end))
             continue;
         if (end > MAX_CHUNKS * FRAMES_PER_CHUNK)
-            boot_refuse("memory map: RAM at %#lx is beyond what this VMM can address", host_e820.entry[i].addr);
+            boot_refuse("memory map: RAM at %#lx is beyond what this VMM can address",
+                        host_e820.entry[i].addr);
         map_tables_for(start, end - 1);
         max_page = end;
         total_pages += end - start;

@@ -1,4 +1,5 @@
-/* fuzz: hv/boot/cmdline.c hv/boot/xen_options.c hv/lib/parse.c hv/lib/string.c hv/console/uart.c hv/boot/dom0_size.c */
+/* fuzz: hv/boot/cmdline.c hv/boot/xen_options.c hv/lib/parse.c hv/lib/string.c hv/console/uart.c
+ * hv/boot/dom0_size.c */
 #include <stdlib.h>
 #include <string.h>
 #include <boot/cmdline.h>

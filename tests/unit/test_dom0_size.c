@@ -1,4 +1,5 @@
-/* unit: hv/boot/dom0_size.c hv/boot/cmdline.c hv/boot/xen_options.c hv/lib/parse.c hv/lib/string.c tests/unit/stubs/printk.c */
+/* unit: hv/boot/dom0_size.c hv/boot/cmdline.c hv/boot/xen_options.c hv/lib/parse.c hv/lib/string.c
+ * tests/unit/stubs/printk.c */
 #include <unit.h>
 #include <base/types.h>
 #include <boot/cmdline.h>
