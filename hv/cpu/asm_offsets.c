@@ -11,11 +11,17 @@ void asm_offsets(void)
     DEFINE(INFO_syscall_scratch, offsetof(struct cpu_info, syscall_scratch));
     DEFINE(INFO_syscall_stack, offsetof(struct cpu_info, syscall_stack));
     DEFINE(INFO_current, offsetof(struct cpu_info, current_vcpu));
+    DEFINE(INFO_percpu_offset, offsetof(struct cpu_info, percpu_offset));
+    DEFINE(VCPU_vcpu_info, offsetof(struct vcpu, vcpu_info));
+    DEFINE(VCPU_nmi_pending, offsetof(struct vcpu, pv.nmi_pending));
+    DEFINE(VCPU_kernel_mode, offsetof(struct vcpu, pv.kernel_mode));
+    DEFINE(HYPERCALL_iret, __HYPERVISOR_iret);
     DEFINE(REGS_SIZE, sizeof(struct cpu_user_regs));
     DEFINE(REGS_rip, offsetof(struct cpu_user_regs, rip));
     DEFINE(REGS_cs, offsetof(struct cpu_user_regs, cs));
     DEFINE(REGS_rflags, offsetof(struct cpu_user_regs, rflags));
     DEFINE(REGS_rsp, offsetof(struct cpu_user_regs, rsp));
+    DEFINE(REGS_ss, offsetof(struct cpu_user_regs, ss));
     DEFINE(REGS_es, offsetof(struct cpu_user_regs, es));
     DEFINE(REGS_r11, offsetof(struct cpu_user_regs, r11));
     DEFINE(REGS_rcx, offsetof(struct cpu_user_regs, rcx));

@@ -10,10 +10,14 @@
 #include <cpu/cpu_info.h>
 #include <cpu/desc.h>
 
+/* entry_vector of a frame that came by SYSCALL: VECTOR_SYSCALL of pv/traps.h. */
+#define TRAP_SYSCALL 0x100
+#define RFLAGS_TF    0x100
+#define RFLAGS_RF    0x10000
+
     .text
 
 .macro SAVE_REGS
-    cld
     push    %rdi
     push    %rsi
     push    %rdx
@@ -63,6 +67,7 @@
 /* RBP chains to the interrupted code only if that is the VMM's. */
     .balign 16
 trap_common:
+    cld
     SAVE_REGS
     ENTRY_CLAC
     mov     %rsp, %rdi
@@ -71,18 +76,16 @@ trap_common:
     xor     %ebp, %ebp
     cmpl    $0x20, REGS_entry_vector(%rsp)
     jae     2f
-    call    handle_exception
+4:  call    pv_handle_exception
     jmp     exit_to_guest
 2:  cmpl    $0x80, REGS_entry_vector(%rsp) /* the old system call: no interrupt of ours has its vector */
-    je      4f
+    je      4b
     call    do_irq
-    jmp     exit_to_guest
-4:  call    handle_exception
     jmp     exit_to_guest
 
 1:  cmpl    $0x20, REGS_entry_vector(%rsp)
     jae     3f
-    call    handle_exception
+    call    handle_vmm_exception
     jmp     return_to_vmm
 3:  call    do_irq
 return_to_vmm:
@@ -94,6 +97,7 @@ return_to_vmm:
 .macro IST_TRAP name, handler
     .balign 16
 \name:
+    cld
     SAVE_REGS
     ENTRY_CLAC
     mov     %rsp, %rdi
@@ -117,6 +121,7 @@ return_to_vmm:
  */
     .balign 16
 debug_common:
+    cld
     SAVE_REGS
     ENTRY_CLAC
     testb   $3, REGS_cs(%rsp)
@@ -130,10 +135,10 @@ debug_common:
     rep movsq
     mov     %rsp, %rdi
     xor     %ebp, %ebp
-    call    handle_exception
+    call    pv_handle_exception
     jmp     exit_to_guest
 1:  mov     %rsp, %rdi
-    call    handle_exception
+    call    handle_vmm_exception
     jmp     return_to_vmm
 
     .balign 16
@@ -161,7 +166,8 @@ vector = vector + 1
 .endr
 
 /*
- * SYSCALL does not switch stacks. KERNEL_GS_BASE holds this CPU's cpu_info
+ * SYSCALL does not switch stacks. It clears DF and IF, among others
+ * (SYSCALL_FLAG_MASK in cpu/desc.c). KERNEL_GS_BASE holds this CPU's cpu_info
  * whenever a guest runs: SWAPGS cannot be executed by guests, all of which run
  * outside ring 0. Interrupts are off; an NMI between the two SWAPGS is
  * harmless because nothing else in the VMM uses GS.
@@ -177,25 +183,39 @@ vector = vector + 1
     pushq   $\cs
     push    %rcx
     pushq   $0
-    movl    $0x100, 4(%rsp)     /* TRAP_syscall, as in VGCF_in_syscall frames */
+    movl    $TRAP_SYSCALL, 4(%rsp)
     SAVE_REGS
     ENTRY_CLAC
-    sti
     mov     %rsp, %rdi
     xor     %ebp, %ebp
 .endm
 
+/*
+ * RSP is at cpu_info now. A program's system call and its kernel's IRET are
+ * short, and are done with interrupts off.
+ */
     .balign 64
     .globl entry_syscall64
 entry_syscall64:
     SYSCALL_FRAME GUEST_CS64
-    call    pv_handle_syscall
+    mov     INFO_current(%rsp), %rsi
+    cmpb    $0, VCPU_kernel_mode(%rsi)
+    je      1f
+    cmp     $HYPERCALL_iret, %rax
+    je      2f
+    sti
+    call    pv_handle_hypercall
+    jmp     exit_to_guest
+1:  call    pv_handle_syscall
+    jmp     exit_to_guest
+2:  call    pv_iret
     jmp     exit_to_guest
 
     .balign 16
     .globl entry_syscall32
 entry_syscall32:
     SYSCALL_FRAME GUEST_CS32
+    sti
     call    pv_handle_syscall32
     jmp     exit_to_guest
 
@@ -210,6 +230,7 @@ entry_sysenter:
     pushq   $0
     pushq   $0
     movl    $0x101, 4(%rsp)
+    cld
     SAVE_REGS
     ENTRY_CLAC
     pushq   $2                  /* SYSENTER leaves TF, NT and IOPL as they were: IRETQ faults with NT set */
@@ -221,17 +242,46 @@ entry_sysenter:
     jmp     exit_to_guest
 
 /*
- * The only way into a guest. pv_prepare_exit() returns with interrupts off and
- * nothing left to do; nonzero: the frame came by SYSCALL, RIP is canonical and
- * SYSRET restores all of it.
+ * The only way into a guest. RSP is at cpu_info. What is to be done before
+ * (softirqs, an NMI or an event to deliver) is looked for with interrupts off;
+ * pv_exit_work() leaves none.
  */
     .balign 16
     .globl exit_to_guest
 exit_to_guest:
-    call    pv_prepare_exit
-    test    %eax, %eax
-    jnz     1f
-    RESTORE_REGS
+    cli
+    mov     INFO_current(%rsp), %rax
+    mov     INFO_percpu_offset(%rsp), %rcx
+    lea     percpu_softirq_pending(%rip), %rdx
+    cmpl    $0, (%rdx, %rcx)
+    jne     3f
+    cmpb    $0, VCPU_nmi_pending(%rax)
+    jne     3f
+    mov     VCPU_vcpu_info(%rax), %rdx
+    movzwl  (%rdx), %edx        /* evtchn_upcall_pending, then _mask: to be delivered are 1 to 0xff */
+    dec     %edx
+    cmp     $0xff, %edx
+    jb      3f
+    /*
+     * SYSRET restores all of a frame that came by SYSCALL, if its selectors
+     * are the flat ones that SYSRET gives. On a RIP that is not canonical it
+     * faults in ring 0.
+     */
+4:  cmpl    $TRAP_SYSCALL, REGS_entry_vector(%rsp)
+    jne     2f
+    cmpw    $GUEST_CS64, REGS_cs(%rsp)
+    jne     2f
+    cmpw    $GUEST_DS, REGS_ss(%rsp)
+    jne     2f
+    testl   $(RFLAGS_RF | RFLAGS_TF), REGS_rflags(%rsp)
+    jnz     2f
+    mov     REGS_rip(%rsp), %rcx
+    mov     %rcx, %rax
+    shl     $16, %rax
+    sar     $16, %rax
+    cmp     %rcx, %rax
+    je      1f
+2:  RESTORE_REGS
     add     $8, %rsp
     .globl guest_iretq
 guest_iretq:
@@ -248,6 +298,10 @@ guest_iretq:
     mov     REGS_rflags - (REGS_rip - 8)(%rsp), %r11
     mov     REGS_rsp - (REGS_rip - 8)(%rsp), %rsp
     sysretq
+
+3:  mov     %rax, %rdi
+    call    pv_exit_work
+    jmp     4b
 
 /*
  * The guest's frame cannot be loaded (a selector it has no right to, a bad

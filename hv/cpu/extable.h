@@ -8,9 +8,11 @@
 #include <base/types.h>
 
 /* For inline assembly and .S files: a fault at label `from` continues at `to`. */
-#define EXTABLE(from, to)                                                                                    \
-    ".pushsection .ex_table, \"a\"\n\t.balign 4\n\t.long " #from " - .\n\t.long " #to " - .\n\t"             \
-    ".popsection\n\t"
+#define EXTABLE(from, to) EXTABLE_TEXT(#from, #to)
+/* The same of strings, such as an operand of the assembly. */
+#define EXTABLE_TEXT(from, to)                                                                               \
+    ".pushsection .ex_table, \"a\"\n\t.balign 4\n\t"                                                         \
+    ".long " from " - .\n\t.long " to " - .\n\t.popsection\n\t"
 
 struct extable_entry {
     int32_t from, to; /* relative to their own address */

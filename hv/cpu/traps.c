@@ -87,10 +87,21 @@ void show_backtrace(uint64_t rip, uint64_t rbp)
     }
 }
 
-static void vmm_exception(struct cpu_user_regs *regs)
+/*
+ * A guest's page tables may change under our access to its memory, which raced
+ * with nothing of ours: the fixup answers it.
+ */
+void handle_vmm_exception(struct cpu_user_regs *regs)
 {
-    uint64_t fixup = extable_find(regs->rip);
+    uint64_t fixup;
 
+    /* A breakpoint the guest set may be hit by our access to its memory: not an error of ours. */
+    if (regs->entry_vector == TRAP_DB) {
+        regs->rflags &= ~0x100UL;
+        pv_debug_exception_in_vmm(current);
+        return;
+    }
+    fixup = extable_find(regs->rip);
     if (fixup) {
         this_cpu(fixed_up) = (struct fixed_up){regs->entry_vector, regs->error_code};
         regs->rip = fixup;
@@ -100,23 +111,6 @@ static void vmm_exception(struct cpu_user_regs *regs)
         return;
     show_registers(regs);
     panic("%s in the VMM, error code %#x", trap_name(regs->entry_vector), regs->error_code);
-}
-
-void handle_exception(struct cpu_user_regs *regs)
-{
-    if (!regs_in_guest(regs)) {
-        /* A breakpoint the guest set may be hit by our access to its memory: not an error of ours. */
-        if (regs->entry_vector == TRAP_DB) {
-            regs->rflags &= ~0x100UL;
-            pv_debug_exception_in_vmm(current);
-            return;
-        }
-        /* Page tables may change under a guest access that raced with nothing of ours; the fixup answers it.
-         */
-        vmm_exception(regs);
-        return;
-    }
-    pv_handle_exception(regs);
 }
 
 void handle_nmi(struct cpu_user_regs *regs)

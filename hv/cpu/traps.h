@@ -44,8 +44,8 @@ DECLARE_PER_CPU(struct fixed_up, fixed_up);
 extern const char trap_stubs[]; /* 16 bytes per vector */
 extern const char entry_syscall64[], entry_syscall32[], entry_sysenter[];
 
-/* Called by the stubs with interrupts off; from a guest, regs is guest_regs(). */
-void handle_exception(struct cpu_user_regs *regs);
+/* Called by the stubs with interrupts off. Exceptions of guests: pv/traps.h. */
+void handle_vmm_exception(struct cpu_user_regs *regs);
 void handle_nmi(struct cpu_user_regs *regs);
 void handle_double_fault(struct cpu_user_regs *regs);
 void handle_machine_check(struct cpu_user_regs *regs);

@@ -116,6 +116,27 @@ static __always_inline int guest_store32(uint64_t va, uint32_t v)
     return err;
 }
 
+/*
+ * A run of stores: begin, any number of put, end; a fault goes to the label,
+ * where end is due as well. The address is guest_address_ok(), the run as short.
+ */
+static __always_inline void guest_stores_begin(void)
+{
+    __asm__ __volatile__(STAC ::: "memory");
+}
+
+static __always_inline void guest_stores_end(void)
+{
+    __asm__ __volatile__(CLAC ::: "memory");
+}
+
+#define guest_put64(va, v, fault)                                                                            \
+    __asm__ goto("1: movq %0, %1\n\t" EXTABLE_TEXT("1b", "%l2")                                              \
+                 :                                                                                           \
+                 : "r"((uint64_t)(v)), "m"(*(uint64_t *)(va))                                                \
+                 : "memory"                                                                                  \
+                 : fault)
+
 /* 0 or -EFAULT; what was copied before a fault is unspecified. Each byte of the guest is read once. */
 static __always_inline __must_check int copy_from_guest(void *dst, uint64_t gva, size_t len)
 {

@@ -4,53 +4,70 @@
 #include <mm/guest_access.h>
 #include <pv/bounce.h>
 #include <pv/flags.h>
+#include <pv/mode.h>
 #include <pv/pv.h>
 #include <pv/traps.h>
 
-/* Frame words, lowest address first: RCX, R11, [DS, ES, FS, GS], [error code], RIP, CS, RFLAGS, RSP, SS. */
-#define MAX_FRAME_WORDS 12
-
-static unsigned int build_frame(const struct vcpu *v, const struct cpu_user_regs *regs,
-                                const struct bounce *b, bool from_kernel, uint64_t *frame)
+static noinline void no_stack(struct vcpu *v, uint64_t eip, uint64_t sp)
 {
-    uint8_t mask = v->vcpu_info->evtchn_upcall_mask;
-    unsigned int n = 0;
-
-    frame[n++] = regs->rcx;
-    frame[n++] = regs->r11;
-    if (b->failsafe) {
-        frame[n++] = regs->ds;
-        frame[n++] = regs->es;
-        frame[n++] = regs->fs;
-        frame[n++] = regs->gs;
-    }
-    if (b->has_error_code)
-        frame[n++] = b->error_code;
-    frame[n++] = regs->rip;
-    /* The kernel must see where it was interrupted: RPL 0 stands for guest-kernel mode. */
-    frame[n++] = (from_kernel ? regs->cs & ~3u : regs->cs) | (uint64_t)mask << 32;
-    frame[n++] = pv_visible_rflags(v, regs->rflags, mask);
-    frame[n++] = regs->rsp;
-    frame[n++] = regs->ss;
-    return n;
+    domain_crash(v->domain, "vCPU %u: no stack to deliver an event to RIP %#lx: RSP %#lx", v->id, eip, sp);
 }
 
-void pv_bounce(struct vcpu *v, struct cpu_user_regs *regs, const struct bounce *b)
+/*
+ * Stores the frame at sp, words of 8 bytes from the lowest address: RCX, R11,
+ * [DS, ES, FS, GS], [error code], RIP, CS, RFLAGS, RSP, SS. False: a fault.
+ */
+static __always_inline bool store_frame(const struct vcpu *v, const struct cpu_user_regs *regs,
+                                        const struct bounce *b, bool from_kernel, uint64_t sp)
 {
-    uint64_t frame[MAX_FRAME_WORDS], sp;
-    bool from_kernel = v->pv.kernel_mode;
-    unsigned int words = build_frame(v, regs, b, from_kernel, frame);
+    uint8_t mask = v->vcpu_info->evtchn_upcall_mask;
+
+    if (unlikely(!guest_address_ok(sp)))
+        return false;
+    guest_stores_begin();
+    guest_put64(sp, regs->rcx, fault);
+    guest_put64(sp + 8, regs->r11, fault);
+    sp += 16;
+    if (b->failsafe) {
+        guest_put64(sp, regs->ds, fault);
+        guest_put64(sp + 8, regs->es, fault);
+        guest_put64(sp + 16, regs->fs, fault);
+        guest_put64(sp + 24, regs->gs, fault);
+        sp += 32;
+    }
+    if (b->has_error_code) {
+        guest_put64(sp, b->error_code, fault);
+        sp += 8;
+    }
+    guest_put64(sp, regs->rip, fault);
+    /* The kernel must see where it was interrupted: RPL 0 stands for guest-kernel mode. */
+    guest_put64(sp + 8, (from_kernel ? regs->cs & ~3u : regs->cs) | (uint64_t)mask << 32, fault);
+    guest_put64(sp + 16, pv_visible_rflags(v, regs->rflags, mask), fault);
+    guest_put64(sp + 24, regs->rsp, fault);
+    guest_put64(sp + 32, regs->ss, fault);
+    guest_stores_end();
+    return true;
+fault:
+    guest_stores_end();
+    return false;
+}
+
+/* Inline, so that each caller has its own with what it knows folded in. from_kernel: v->pv.kernel_mode. */
+static __always_inline void bounce(struct vcpu *v, struct cpu_user_regs *regs, const struct bounce *b,
+                                   bool from_kernel)
+{
+    unsigned int words = 7 + (b->failsafe ? 4 : 0) + (b->has_error_code ? 1 : 0);
+    uint64_t sp;
 
     if (from_kernel) {
         sp = regs->rsp;
     } else {
-        pv_toggle_mode(v);
+        pv_enter_kernel(v);
         sp = v->pv.kernel_sp;
     }
-    sp = (sp & ~15UL) - words * sizeof(frame[0]);
-    if (unlikely(copy_to_guest(sp, frame, words * sizeof(frame[0])))) {
-        domain_crash(v->domain, "vCPU %u: no stack to deliver an event to RIP %#lx: RSP %#lx", v->id, b->eip,
-                     sp);
+    sp = (sp & ~15UL) - words * 8;
+    if (unlikely(!store_frame(v, regs, b, from_kernel, sp))) {
+        no_stack(v, b->eip, sp);
         return;
     }
     if (b->mask_events)
@@ -63,9 +80,25 @@ void pv_bounce(struct vcpu *v, struct cpu_user_regs *regs, const struct bounce *
     regs->ss = GUEST_DS;
 }
 
-void pv_inject_exception(uint32_t vector, uint32_t error_code, uint32_t flags)
+void pv_bounce(struct vcpu *v, struct cpu_user_regs *regs, const struct bounce *b)
 {
-    struct vcpu *v = current;
+    bounce(v, regs, b, v->pv.kernel_mode);
+}
+
+void pv_handle_syscall(struct cpu_user_regs *regs, struct vcpu *v)
+{
+    struct bounce b = {.eip = v->pv.syscall.eip, .cs = GUEST_CS64, .mask_events = v->pv.syscall.mask_events};
+
+    if (likely(b.eip)) {
+        bounce(v, regs, &b, false);
+    } else {
+        regs->rip -= 2;
+        pv_inject_exception(TRAP_UD, 0, 0);
+    }
+}
+
+static __always_inline void inject(struct vcpu *v, uint32_t vector, uint32_t error_code, uint32_t flags)
+{
     struct cpu_user_regs *regs = guest_regs();
     const struct trap_info *t = &v->pv.trap_table[vector];
     struct bounce b = {.eip = t->address,
@@ -79,7 +112,12 @@ void pv_inject_exception(uint32_t vector, uint32_t error_code, uint32_t flags)
                      vector, error_code, regs->rip);
         return;
     }
-    pv_bounce(v, regs, &b);
+    bounce(v, regs, &b, v->pv.kernel_mode);
+}
+
+void pv_inject_exception(uint32_t vector, uint32_t error_code, uint32_t flags)
+{
+    inject(current, vector, error_code, flags);
 }
 
 void pv_inject_page_fault(uint64_t cr2, uint32_t error_code)
@@ -91,5 +129,5 @@ void pv_inject_page_fault(uint64_t cr2, uint32_t error_code)
     error_code &= ~PFEC_USER;
     if (!v->pv.kernel_mode)
         error_code |= PFEC_USER;
-    pv_inject_exception(TRAP_PF, error_code, PV_EVENT_ERROR_CODE);
+    inject(v, TRAP_PF, error_code, PV_EVENT_ERROR_CODE);
 }

@@ -4,20 +4,32 @@
 #include <mm/guest_access.h>
 #include <pv/flags.h>
 #include <pv/iopl.h>
+#include <pv/mode.h>
 #include <pv/pv.h>
 #include <pv/traps.h>
+
+/* In moves of three words: copying in a loop takes longer. */
+static __always_inline int read_frame(struct iret_context *c, uint64_t sp)
+{
+    uint64_t a[3], b[3], d[3];
+
+    if (unlikely(!guest_address_ok(sp)) || guest_load192(a, sp) || guest_load192(b, sp + 24) ||
+        guest_load192(d, sp + 48))
+        return -EFAULT;
+    *c = (struct iret_context){a[0], a[1], a[2], b[0], b[1], b[2], d[0], d[1], d[2]};
+    return 0;
+}
 
 /*
  * HYPERVISOR_iret: the frame on the guest's stack is struct iret_context
  * (<xen/arch-x86/xen-x86_64.h>). A frame that the CPU refuses shows when the
  * exit path executes IRETQ, and ends in the failsafe callback.
  */
-void pv_iret(struct cpu_user_regs *regs)
+void pv_iret(struct cpu_user_regs *regs, struct vcpu *v)
 {
-    struct vcpu *v = current;
     struct iret_context c;
 
-    if (unlikely(copy_from_guest(&c, regs->rsp, sizeof(c)))) {
+    if (unlikely(read_frame(&c, regs->rsp))) {
         domain_crash(v->domain, "vCPU %u: no iret frame at RSP %#lx", v->id, regs->rsp);
         return;
     }
@@ -26,7 +38,7 @@ void pv_iret(struct cpu_user_regs *regs)
             domain_crash(v->domain, "vCPU %u: iret to user mode without user page tables", v->id);
             return;
         }
-        pv_toggle_mode(v);
+        pv_leave_kernel(v);
     }
     regs->rip = c.rip;
     regs->cs = (uint16_t)(c.cs | 3);

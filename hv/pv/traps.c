@@ -23,11 +23,16 @@
 #define VECTORS_WITH_ERROR_CODE                                                                              \
     (BIT(TRAP_DF) | BIT(TRAP_TS) | BIT(TRAP_NP) | BIT(TRAP_SS) | BIT(TRAP_GP) | BIT(TRAP_PF) | BIT(TRAP_AC))
 
+static inline bool in_vmm_range(uint64_t va)
+{
+    return va - VMM_VIRT_START < VMM_VIRT_END - VMM_VIRT_START;
+}
+
 static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t cr2)
 {
     uint32_t error = regs->error_code;
 
-    if (unlikely(cr2 >= VMM_VIRT_START && cr2 < VMM_VIRT_END)) {
+    if (unlikely(in_vmm_range(cr2))) {
         uint64_t offset = cr2 - v->pv.desc_window - DESC_WINDOW_LDT;
 
         /* Descriptors are read with the VMM's rights. */
@@ -98,6 +103,10 @@ void pv_handle_exception(struct cpu_user_regs *regs)
     if (vector == TRAP_PF) {
         uint64_t cr2 = read_cr2();
 
+        if (likely(!v->pv.kernel_mode && !in_vmm_range(cr2))) {
+            pv_inject_page_fault(cr2, regs->error_code);
+            return;
+        }
         local_irq_enable();
         page_fault(v, regs, cr2);
         return;
@@ -135,13 +144,8 @@ static void callback(struct vcpu *v, struct cpu_user_regs *regs, const struct pv
     pv_bounce(v, regs, &b);
 }
 
-static void hypercall(struct cpu_user_regs *regs)
+void pv_handle_hypercall(struct cpu_user_regs *regs)
 {
-    if (regs->rax == __HYPERVISOR_iret) {
-        pv_iret(regs);
-        return;
-    }
-
     struct hypercall_args args = {{regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9}};
     long rc = hypercall_call(regs->rax, &args);
 
@@ -157,20 +161,6 @@ static void hypercall(struct cpu_user_regs *regs)
     regs->r8 = args.a[4];
     regs->r9 = args.a[5];
     regs->rip -= 2;
-}
-
-void pv_handle_syscall(struct cpu_user_regs *regs)
-{
-    struct vcpu *v = current;
-
-    if (v->pv.kernel_mode) {
-        hypercall(regs);
-    } else if (likely(v->pv.syscall.eip)) {
-        callback(v, regs, &v->pv.syscall);
-    } else {
-        regs->rip -= 2;
-        pv_inject_exception(TRAP_UD, 0, 0);
-    }
 }
 
 void pv_handle_syscall32(struct cpu_user_regs *regs)
@@ -224,13 +214,6 @@ void pv_failsafe(struct cpu_user_regs *regs)
     pv_bounce(v, regs, &b);
 }
 
-/* SYSRET gives flat 64-bit selectors, and faults in ring 0 on a RIP that is not canonical. */
-static bool sysret_restores(const struct cpu_user_regs *regs)
-{
-    return regs->entry_vector == VECTOR_SYSCALL && regs->cs == GUEST_CS64 && regs->ss == GUEST_DS &&
-           is_canonical(regs->rip) && !(regs->rflags & (RFLAGS_RF | RFLAGS_TF));
-}
-
 static void deliver_nmi(struct vcpu *v)
 {
     v->pv.nmi_pending = false;
@@ -240,11 +223,8 @@ static void deliver_nmi(struct vcpu *v)
     pv_inject_exception(TRAP_NMI, 0, 0);
 }
 
-int pv_prepare_exit(void)
+void pv_exit_work(struct vcpu *v)
 {
-    struct vcpu *v = current;
-    struct cpu_user_regs *regs = guest_regs();
-
     do {
         local_irq_disable();
         while (unlikely(softirqs_pending())) {
@@ -254,12 +234,11 @@ int pv_prepare_exit(void)
         }
         if (unlikely(v->pv.nmi_pending && !v->pv.in_nmi))
             deliver_nmi(v);
-        if (unlikely(events_need_delivery(v->vcpu_info)) && v->pv.event.eip) {
+        if (events_need_delivery(v->vcpu_info) && v->pv.event.eip) {
             struct bounce b = {.eip = v->pv.event.eip, .cs = GUEST_CS64, .mask_events = true};
 
-            pv_bounce(v, regs, &b);
+            pv_bounce(v, guest_regs(), &b);
         }
         /* Building a frame may have crashed the domain, which wants another vCPU. */
     } while (unlikely(softirqs_pending()));
-    return sysret_restores(regs);
 }

@@ -5,25 +5,31 @@
 #include <base/types.h>
 
 struct cpu_user_regs;
+struct vcpu;
 
 /* entry_vector of a frame that came by SYSCALL: SYSRET may restore it, because RCX and R11 hold RIP and
  * RFLAGS. */
 #define VECTOR_SYSCALL  0x100
 #define VECTOR_SYSENTER 0x101
 
-/* Called from cpu/entry.S and cpu/traps.c; regs is guest_regs(). Interrupts off for exceptions. */
+/* Called from cpu/entry.S; regs is guest_regs(). Exceptions: interrupts off, at return on or off. */
 void pv_handle_exception(struct cpu_user_regs *regs);
-void pv_handle_syscall(struct cpu_user_regs *regs);
+/* A system call of a guest's program; v is current. Interrupts off. */
+void pv_handle_syscall(struct cpu_user_regs *regs, struct vcpu *v);
+void pv_handle_hypercall(struct cpu_user_regs *regs);
 void pv_handle_syscall32(struct cpu_user_regs *regs);
 void pv_handle_sysenter(struct cpu_user_regs *regs);
-/* HYPERVISOR_iret: loads regs from the frame on the guest's stack; crashes the domain if there is none. */
-void pv_iret(struct cpu_user_regs *regs);
+/*
+ * HYPERVISOR_iret: loads regs from the frame on the guest's stack; crashes the
+ * domain if there is none. v is current; interrupts off.
+ */
+void pv_iret(struct cpu_user_regs *regs, struct vcpu *v);
 /* IRETQ to the guest faulted: guest_regs() hold what it wanted. Interrupts off at entry, on at return. */
 void pv_bad_iret(void);
 /* A data selector of regs cannot be loaded any more: enters the guest's failsafe callback. */
 void pv_failsafe(struct cpu_user_regs *regs);
-/* Does what is pending, then returns with interrupts off; nonzero: SYSRET will do. */
-int pv_prepare_exit(void);
+/* Before current is entered: softirqs, then a pending NMI or event. Interrupts off, before and after. */
+void pv_exit_work(struct vcpu *v);
 
 /* An NMI, on the NMI stack: gives it to dom0 if that has a handler. */
 void pv_handle_nmi(struct cpu_user_regs *regs);

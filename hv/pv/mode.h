@@ -1,0 +1,48 @@
+/*
+ * The switch between the two address spaces and GS bases of a vCPU, inline in
+ * the entry paths: each system call of a guest's program makes it twice.
+ */
+#ifndef PV_MODE_H
+#define PV_MODE_H
+
+#include <base/compiler.h>
+#include <cpu/insn.h>
+#include <domain/domain.h>
+#include <mm/page.h>
+#include <mm/vmm_paging.h>
+#include <pv/segment.h>
+#include <sched/sched.h>
+
+/* CR3 for tables, or for none: no PCID, no flags. */
+static __always_inline uint64_t pv_table_cr3(const struct page_info *table)
+{
+    return likely(table) ? paddr_x(mfn_to_paddr(page_to_mfn(table))) : (uint64_t)vmm_l4 - VMM_IMAGE_START;
+}
+
+/*
+ * Not load_cr3(): noting the flush is only an optimization of later
+ * shootdowns, and this is the hot path of every system call.
+ */
+static __always_inline void pv_load_mode(struct vcpu *v, bool kernel_mode, const struct page_info *table)
+{
+    v->pv.kernel_mode = kernel_mode;
+    v->cr3 = pv_table_cr3(table);
+    write_cr3(v->cr3);
+}
+
+/* Current, from guest-user to guest-kernel mode. */
+static __always_inline void pv_enter_kernel(struct vcpu *v)
+{
+    v->pv.gs_base_user = exchange_gs_base(v->pv.gs_base_kernel);
+    pv_load_mode(v, true, v->pv.kernel_table);
+    sched_entered_guest_kernel(v);
+}
+
+/* And back. */
+static __always_inline void pv_leave_kernel(struct vcpu *v)
+{
+    v->pv.gs_base_kernel = exchange_gs_base(v->pv.gs_base_user);
+    pv_load_mode(v, false, v->pv.user_table);
+}
+
+#endif
