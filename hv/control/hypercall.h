@@ -6,6 +6,7 @@
 #define CONTROL_HYPERCALL_H
 
 #include <base/compiler.h>
+#include <base/nospec.h>
 #include <base/types.h>
 
 /* rdi, rsi, rdx, r10, r8, r9 */
@@ -34,6 +35,18 @@ extern const struct hypercall_row hypercall_table[NR_HYPERCALLS];
 
 /* Calls the handler of nr for current; used by the entry path and by multicall. */
 long hypercall_call(uint64_t nr, struct hypercall_args *args);
+
+/* The handler of nr, if there is one that current may call in any case; else NULL, and hypercall_call()
+ * decides. */
+static __always_inline hypercall_fn *hypercall_handler(uint64_t nr)
+{
+    const struct hypercall_row *row;
+
+    if (unlikely(nr >= NR_HYPERCALLS))
+        return NULL;
+    row = &hypercall_table[index_nospec(nr, NR_HYPERCALLS)];
+    return likely(!(row->flags & HYPERCALL_PRIVILEGED)) ? row->handler : NULL;
+}
 
 /* Long operations ask it between steps: a softirq waits on this CPU, or an unmasked event for current. */
 bool hypercall_preempt_check(void);

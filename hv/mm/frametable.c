@@ -15,8 +15,7 @@
  * 2 MiB of frame table describe 64 Ki frames (256 MiB), 2 MiB of the
  * machine-to-phys table 256 Ki frames (1 GiB).
  */
-#define CHUNK_SIZE        (1UL << 21)
-#define FRAMES_PER_CHUNK  (CHUNK_SIZE / sizeof(struct page_info))
+#define CHUNK_SIZE        FRAMETABLE_CHUNK
 #define FRAMES_PER_M2P    (CHUNK_SIZE / sizeof(uint64_t))
 #define MAX_CHUNKS        (1UL << 16) /* 16 TiB of address space */
 #define LOW_MEMORY_FRAMES 0x100
@@ -24,16 +23,7 @@
 uint64_t max_page __ro_after_init;
 uint64_t total_pages __ro_after_init;
 
-static uint64_t chunk_present[MAX_CHUNKS / 64] __ro_after_init;
-
-bool mfn_valid(mfn_t mfn)
-{
-    uint64_t m = mfn_x(mfn), chunk = m / FRAMES_PER_CHUNK;
-
-    if (m >= max_page || !(chunk_present[chunk / 64] >> (chunk % 64) & 1))
-        return false;
-    return (mfn_to_page(mfn)->count_info & PGC_STATE_MASK) != PGC_STATE_NONE;
-}
+uint64_t frametable_backed[MAX_CHUNKS / 64] __ro_after_init;
 
 static void __init map_chunk(uint64_t va, uint64_t extra_va, uint64_t extra_flags, const char fill)
 {
@@ -48,10 +38,10 @@ static void __init map_chunk(uint64_t va, uint64_t extra_va, uint64_t extra_flag
 static void __init map_tables_for(uint64_t first, uint64_t last)
 {
     for (uint64_t c = first / FRAMES_PER_CHUNK; c <= last / FRAMES_PER_CHUNK; c++) {
-        if (chunk_present[c / 64] >> (c % 64) & 1)
+        if (frametable_backed[c / 64] >> (c % 64) & 1)
             continue;
         map_chunk(FRAMETABLE_START + c * CHUNK_SIZE, 0, 0, 0);
-        chunk_present[c / 64] |= 1UL << (c % 64);
+        frametable_backed[c / 64] |= 1UL << (c % 64);
     }
     for (uint64_t c = first / FRAMES_PER_M2P; c <= last / FRAMES_PER_M2P; c++) {
         static uint64_t next_chunk __initdata;

@@ -9,11 +9,14 @@
 
 #define CHUNK 16 /* requests fetched at a time */
 
+#define NO_FRAME ~0UL /* no request names it */
+
 /* A run of requests mostly changes one table: it stays locked from one to the next. */
 struct batch {
     struct pt_context c;
     struct page_info *table; /* level 1, locked; or NULL */
-    mfn_t mfn;               /* its frame */
+    uint64_t frame;          /* its number, or NO_FRAME */
+    char *entries;           /* its contents */
     bool upper_changed;      /* an entry of level 2-4 was replaced: flush this CPU at the end */
     bool check_preempt;      /* something long was done */
 };
@@ -23,6 +26,7 @@ static void drop_table(struct batch *b)
     if (b->table)
         unlock_table(b->table);
     b->table = NULL;
+    b->frame = NO_FRAME;
 }
 
 /* An entry in a page that is no table: a plain store for the guest, if it might do that itself. */
@@ -52,8 +56,9 @@ static noinline int update_other_frame(struct batch *b, mfn_t mfn, uint64_t offs
         return write_data_page(b, page, offset, val);
     if (level == 1) {
         b->table = page;
-        b->mfn = mfn;
-        return pt_update_l1(&b->c, (pte_t *)((char *)page_to_virt(page) + offset), val, preserve_ad);
+        b->frame = mfn_x(mfn);
+        b->entries = page_to_virt(page);
+        return pt_update_l1(&b->c, (pte_t *)(b->entries + offset), val, preserve_ad);
     }
     rc = pt_update_upper(&b->c, page, level, (unsigned int)(offset / sizeof(pte_t)), val, preserve_ad, &old);
     unlock_table(page);
@@ -77,7 +82,7 @@ static int update_machphys(const struct batch *b, uint64_t ptr, uint64_t val)
     return 0;
 }
 
-static int update_one(struct batch *b, const struct mmu_update *req)
+static __always_inline int update_one(struct batch *b, const struct mmu_update *req)
 {
     uint64_t ptr = req->ptr, offset = ptr & (PAGE_SIZE - 1) & ~7UL;
     unsigned int cmd = ptr & 7;
@@ -87,8 +92,8 @@ static int update_one(struct batch *b, const struct mmu_update *req)
         return update_machphys(b, ptr, req->val);
     if (unlikely(cmd > MMU_PT_UPDATE_NO_TRANSLATE))
         return -ENOSYS;
-    if (b->table && mfn_x(b->mfn) == ptr >> PAGE_SHIFT)
-        return pt_update_l1(&b->c, (pte_t *)((char *)page_to_virt(b->table) + offset), req->val, preserve_ad);
+    if (likely(b->frame == ptr >> PAGE_SHIFT))
+        return pt_update_l1(&b->c, (pte_t *)(b->entries + offset), req->val, preserve_ad);
     return update_other_frame(b, _mfn(ptr >> PAGE_SHIFT), offset, req->val, preserve_ad);
 }
 
@@ -152,6 +157,7 @@ long hc_mmu_update(struct hypercall_args *args)
     if (unlikely(rc))
         return rc;
     b.table = NULL;
+    b.frame = NO_FRAME;
     b.upper_changed = b.check_preempt = false;
 
     done = run_batch(&b, gva, count, &rc);

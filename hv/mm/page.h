@@ -50,13 +50,28 @@ extern struct page_info *frame_table;
 extern uint64_t max_page;    /* one above the highest RAM frame */
 extern uint64_t total_pages; /* RAM frames in all */
 
-/* Whether the frame has a page_info that is RAM. False for MMIO and holes. */
-bool mfn_valid(mfn_t mfn);
-
 static inline struct page_info *mfn_to_page(mfn_t mfn)
 {
     return &frame_table[mfn_x(mfn)];
 }
+
+/* Whether the frame has a page_info that is RAM. False for MMIO and holes. */
+#ifndef HOSPES_UNIT_TEST
+#define FRAMETABLE_CHUNK (1UL << 21) /* bytes of frame table that are backed or not as a whole */
+#define FRAMES_PER_CHUNK (FRAMETABLE_CHUNK / sizeof(struct page_info))
+
+extern uint64_t frametable_backed[]; /* bit n: chunk n is */
+
+static inline bool mfn_valid(mfn_t mfn)
+{
+    uint64_t m = mfn_x(mfn), chunk = m / FRAMES_PER_CHUNK;
+
+    return m < max_page && (frametable_backed[chunk / 64] >> (chunk % 64) & 1) &&
+           (mfn_to_page(mfn)->count_info & PGC_STATE_MASK) != PGC_STATE_NONE;
+}
+#else
+bool mfn_valid(mfn_t mfn);
+#endif
 
 static inline mfn_t page_to_mfn(const struct page_info *page)
 {

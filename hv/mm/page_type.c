@@ -30,6 +30,7 @@
 #include <base/bug.h>
 #include <base/errno.h>
 #include <domain/domain.h>
+#include <mm/page_ref.h>
 #include <mm/page_type.h>
 #include <mm/retire.h>
 #include <mm/tlb.h>
@@ -48,29 +49,12 @@ static inline bool is_busy(uint64_t x)
 
 bool get_page_owned(struct page_info *page, domid_t owner)
 {
-    uint64_t x = READ_ONCE(page->count_info), seen;
-
-    if (unlikely(page->owner != owner))
-        return false;
-    for (;;) {
-        /* Count 0: free, being freed, or the VMM's own. Never revived from here. */
-        if (unlikely(!(x & PGC_COUNT_MASK) || ((x + 1) & PGC_COUNT_MASK) == 0))
-            return false;
-        seen = cmpxchg(&page->count_info, x, x + 1);
-        if (likely(seen == x))
-            break;
-        x = seen;
-    }
-    /* The owner cannot change while a reference is held, but it could before. */
-    if (likely(page->owner == owner))
-        return true;
-    put_page(page);
-    return false;
+    return page_get_owned(page, owner);
 }
 
 bool get_page(struct page_info *page, const struct domain *d)
 {
-    return get_page_owned(page, d->id);
+    return page_get_owned(page, d->id);
 }
 
 bool get_page_again(struct page_info *page)
@@ -87,7 +71,7 @@ bool get_page_again(struct page_info *page)
     }
 }
 
-static noinline void free_last(struct page_info *page)
+void page_last_put(struct page_info *page)
 {
     BUG_ON(page->type_info & (PGT_COUNT_MASK | PGT_PINNED));
     retire_frame(page);
@@ -95,10 +79,7 @@ static noinline void free_last(struct page_info *page)
 
 void put_page(struct page_info *page)
 {
-    uint64_t left = __atomic_sub_fetch(&page->count_info, 1, __ATOMIC_SEQ_CST);
-
-    if (unlikely(!(left & PGC_COUNT_MASK)))
-        free_last(page);
+    page_put(page);
 }
 
 struct page_info *get_page_from_mfn(mfn_t mfn, const struct domain *d)

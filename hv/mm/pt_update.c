@@ -8,13 +8,6 @@
 /* What changes the references that a level-1 entry holds, but for the right to write. */
 #define L1_REFERENCE_BITS (PTE_P | PTE_ADDR_MASK | PTE_CACHE)
 
-void pt_context_self(struct pt_context *c)
-{
-    c->owner = c->data = current->domain;
-    c->fd = c->owner->id;
-    c->foreign = false;
-}
-
 /* With a reference, for a privileged caller. */
 static int foreign_domain(domid_t id, struct domain **d)
 {
@@ -50,14 +43,11 @@ static int data_domain(struct pt_context *c, domid_t fd)
     return rc;
 }
 
-int pt_context_get(struct pt_context *c, uint32_t foreigndom)
+int pt_context_get_foreign(struct pt_context *c, uint32_t foreigndom)
 {
     uint32_t pfd = foreigndom >> 16;
     int rc;
 
-    pt_context_self(c);
-    if (likely(foreigndom == DOMID_SELF))
-        return 0;
     c->foreign = true;
     rc = foreign_domain(pfd ? (domid_t)(pfd - 1) : c->owner->id, &c->owner);
     if (rc)
@@ -68,10 +58,8 @@ int pt_context_get(struct pt_context *c, uint32_t foreigndom)
     return rc;
 }
 
-void pt_context_put(struct pt_context *c)
+void pt_context_put_foreign(struct pt_context *c)
 {
-    if (likely(!c->foreign))
-        return;
     domain_put(c->owner);
     if (c->data)
         domain_put(c->data);

@@ -9,6 +9,7 @@
 #include <base/compiler.h>
 #include <base/atomic.h>
 #include <cpu/smp.h>
+#include <domain/domain.h>
 #include <mm/page.h>
 #include <mm/page_type.h>
 #include <mm/pte.h>
@@ -32,10 +33,25 @@ struct pt_context {
  * From the hypercall's argument, for current. 0; -ESRCH: no such domain, or the
  * caller named itself as foreign; -EPERM. Takes references to foreign domains.
  */
-int pt_context_get(struct pt_context *c, uint32_t foreigndom) __must_check;
-void pt_context_put(struct pt_context *c);
+int pt_context_get_foreign(struct pt_context *c, uint32_t foreigndom) __must_check;
+void pt_context_put_foreign(struct pt_context *c);
 /* Current's own tables and frames. */
-void pt_context_self(struct pt_context *c);
+static inline void pt_context_self(struct pt_context *c)
+{
+    c->owner = c->data = current->domain;
+    c->fd = c->owner->id;
+    c->foreign = false;
+}
+static __always_inline __must_check int pt_context_get(struct pt_context *c, uint32_t foreigndom)
+{
+    pt_context_self(c);
+    return likely(foreigndom == DOMID_SELF) ? 0 : pt_context_get_foreign(c, foreigndom);
+}
+static __always_inline void pt_context_put(struct pt_context *c)
+{
+    if (unlikely(c->foreign))
+        pt_context_put_foreign(c);
+}
 
 /*
  * Locks a validated table of domain `owner` against changes of its entries and

@@ -5,6 +5,7 @@
 #include <domain/domain.h>
 #include <lib/string.h>
 #include <mm/iomem.h>
+#include <mm/page_ref.h>
 #include <mm/page_type.h>
 #include <mm/validate.h>
 #include <mm/vmm_paging.h>
@@ -37,7 +38,7 @@ static noinline int device_get(mfn_t mfn, struct domain *d, domid_t fd)
 
 static int writable_ref(struct page_info *page)
 {
-    return likely(get_page_type(page, PGT_WRITABLE) == 0) ? 0 : -EBUSY;
+    return likely(page_get_type(page, PGT_WRITABLE) == 0) ? 0 : -EBUSY;
 }
 
 /*
@@ -59,12 +60,12 @@ int l1e_get(pte_t e, struct domain *d, domid_t fd)
     page = mfn_to_page(mfn);
     if (unlikely(!cacheability_ok(e, d)))
         return -EINVAL;
-    if (unlikely(!get_page_owned(page, fd)))
+    if (unlikely(!page_get_owned(page, fd)))
         return -EBUSY;
     if (unlikely(fd != d->id) && !(page->count_info & PGC_FOREIGN))
         atomic_or(&page->count_info, PGC_FOREIGN);
     if ((e & PTE_RW) && unlikely(writable_ref(page))) {
-        put_page(page);
+        page_put(page);
         return -EBUSY;
     }
     return 0;
@@ -78,8 +79,8 @@ void l1e_put(pte_t e)
         return;
     page = mfn_to_page(pte_mfn(e));
     if (e & PTE_RW)
-        put_page_type(page);
-    put_page(page);
+        page_put_type(page);
+    page_put(page);
 }
 
 int l1e_get_write(pte_t e, domid_t fd)
@@ -98,7 +99,7 @@ int l1e_get_write(pte_t e, domid_t fd)
 void l1e_put_write(pte_t e)
 {
     if (likely(mfn_valid(pte_mfn(e))))
-        put_page_type(mfn_to_page(pte_mfn(e)));
+        page_put_type(mfn_to_page(pte_mfn(e)));
 }
 
 /*
@@ -148,15 +149,15 @@ int table_entry_get(pte_t e, struct page_info *table, const struct domain *d, un
     target = mfn_to_page(pte_mfn(e));
     if (target == table) /* holds no reference: it ends with the table itself */
         return e & PTE_RW ? -EINVAL : 0;
-    if (!get_page(target, d))
+    if (!page_get_owned(target, d->id))
         return -EINVAL;
     if ((READ_ONCE(target->type_info) & (PGT_TYPE_MASK | PGT_VALIDATED)) ==
         (PGT_TABLE(level) | PGT_VALIDATED))
         rc = linear_get(e, table, target, level);
     else
-        rc = get_page_type(target, PGT_TABLE(level - 1));
+        rc = page_get_type(target, PGT_TABLE(level - 1));
     if (unlikely(rc))
-        put_page(target);
+        page_put(target);
     return rc;
 }
 
@@ -214,6 +215,20 @@ static unsigned int next_present(const pte_t *t, unsigned int i)
             break;
     }
     return i;
+}
+
+/* One above the last present entry below `end`, 0 if there is none. */
+static unsigned int last_present(const pte_t *t, unsigned int end)
+{
+    while (end && !(t[end - 1] & PTE_P)) {
+        end--;
+        while (end && end % 8 == 0 &&
+               !((t[end - 1] | t[end - 2] | t[end - 3] | t[end - 4] | t[end - 5] | t[end - 6] | t[end - 7] |
+                  t[end - 8]) &
+                 PTE_P))
+            end -= 8;
+    }
+    return end;
 }
 
 /* All non-present entries from i on; looks at them only if the CPU makes them matter. */
@@ -319,19 +334,25 @@ int invalidate_page(struct page_info *page, uint64_t type, bool preemptible)
     table = page_to_virt(page);
     if (level == 4 && page->nr_validated == PT_ENTRIES)
         memset(table + VMM_L4_FIRST, 0, (VMM_L4_LAST - VMM_L4_FIRST + 1) * sizeof(pte_t));
-    while (page->nr_validated) {
-        unsigned int i = page->nr_validated - 1U;
-        bool held = (table[i] & PTE_P) && !(level == 4 && is_vmm_slot(i));
+    for (;;) {
+        unsigned int i = last_present(table, page->nr_validated);
 
-        if (held && table_entry_put(table[i], page, level, preemptible)) {
+        page->nr_validated = (uint16_t)i;
+        if (!i)
+            return 0;
+        i--;
+        if (level == 4 && is_vmm_slot(i)) { /* of a table that was never valid: what the guest had there */
+            page->nr_validated = (uint16_t)i;
+            continue;
+        }
+        if (table_entry_put(table[i], page, level, preemptible)) {
             linear_reattach(table[i], page, level);
             return -ERESTART;
         }
         page->nr_validated = (uint16_t)i;
-        if (held && i && preemptible && hypercall_preempt_check())
+        if (i && preemptible && hypercall_preempt_check())
             return -ERESTART;
     }
-    return 0;
 }
 
 void l4_set_m2p(struct page_info *l4, bool visible)

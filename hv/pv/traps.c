@@ -147,7 +147,8 @@ static void callback(struct vcpu *v, struct cpu_user_regs *regs, const struct pv
 void pv_handle_hypercall(struct cpu_user_regs *regs)
 {
     struct hypercall_args args = {{regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9}};
-    long rc = hypercall_call(regs->rax, &args);
+    hypercall_fn *handler = hypercall_handler(regs->rax);
+    long rc = likely(handler) ? handler(&args) : hypercall_call(regs->rax, &args);
 
     if (likely(rc != -ERESTART)) {
         regs->rax = (uint64_t)rc;
