@@ -10,8 +10,9 @@
 #include <cpu/cpu_info.h>
 #include <cpu/desc.h>
 
-/* entry_vector of a frame that came by SYSCALL: VECTOR_SYSCALL of pv/traps.h. */
-#define TRAP_SYSCALL 0x100
+/* entry_vector, VECTOR_SYSCALL and VECTOR_SYSCALL32 of pv/traps.h. */
+#define TRAP_SYSCALL   0x100
+#define TRAP_SYSCALL32 0x102
 #define RFLAGS_TF    0x100
 #define RFLAGS_RF    0x10000
 
@@ -172,7 +173,7 @@ vector = vector + 1
  * outside ring 0. Interrupts are off; an NMI between the two SWAPGS is
  * harmless because nothing else in the VMM uses GS.
  */
-.macro SYSCALL_FRAME cs
+.macro SYSCALL_FRAME cs, vector
     swapgs
     mov     %rsp, %gs:INFO_syscall_scratch
     mov     %gs:INFO_syscall_stack, %rsp
@@ -183,7 +184,7 @@ vector = vector + 1
     pushq   $\cs
     push    %rcx
     pushq   $0
-    movl    $TRAP_SYSCALL, 4(%rsp)
+    movl    $\vector, 4(%rsp)
     SAVE_REGS
     ENTRY_CLAC
     mov     %rsp, %rdi
@@ -197,7 +198,7 @@ vector = vector + 1
     .balign 64
     .globl entry_syscall64
 entry_syscall64:
-    SYSCALL_FRAME GUEST_CS64
+    SYSCALL_FRAME GUEST_CS64, TRAP_SYSCALL
     mov     INFO_current(%rsp), %rsi
     cmpb    $0, VCPU_kernel_mode(%rsi)
     je      1f
@@ -214,7 +215,7 @@ entry_syscall64:
     .balign 16
     .globl entry_syscall32
 entry_syscall32:
-    SYSCALL_FRAME GUEST_CS32
+    SYSCALL_FRAME GUEST_CS32, TRAP_SYSCALL32
     sti
     call    pv_handle_syscall32
     jmp     exit_to_guest
@@ -262,16 +263,8 @@ exit_to_guest:
     dec     %edx
     cmp     $0xff, %edx
     jb      3f
-    /*
-     * SYSRET restores all of a frame that came by SYSCALL, if its selectors
-     * are the flat ones that SYSRET gives. On a RIP that is not canonical it
-     * faults in ring 0.
-     */
+    /* VECTOR_SYSCALL: for SYSRET, which faults in ring 0 on a RIP that is not canonical. */
 4:  cmpl    $TRAP_SYSCALL, REGS_entry_vector(%rsp)
-    jne     2f
-    cmpw    $GUEST_CS64, REGS_cs(%rsp)
-    jne     2f
-    cmpw    $GUEST_DS, REGS_ss(%rsp)
     jne     2f
     testl   $(RFLAGS_RF | RFLAGS_TF), REGS_rflags(%rsp)
     jnz     2f

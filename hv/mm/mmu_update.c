@@ -16,7 +16,6 @@ struct batch {
     struct pt_context c;
     struct page_info *table; /* level 1, locked; or NULL */
     uint64_t frame;          /* its number, or NO_FRAME */
-    char *entries;           /* its contents */
     bool upper_changed;      /* an entry of level 2-4 was replaced: flush this CPU at the end */
     bool check_preempt;      /* something long was done */
 };
@@ -57,8 +56,7 @@ static noinline int update_other_frame(struct batch *b, mfn_t mfn, uint64_t offs
     if (level == 1) {
         b->table = page;
         b->frame = mfn_x(mfn);
-        b->entries = page_to_virt(page);
-        return pt_update_l1(&b->c, (pte_t *)(b->entries + offset), val, preserve_ad);
+        return pt_update_l1(&b->c, (pte_t *)((char *)page_to_virt(page) + offset), val, preserve_ad);
     }
     rc = pt_update_upper(&b->c, page, level, (unsigned int)(offset / sizeof(pte_t)), val, preserve_ad, &old);
     unlock_table(page);
@@ -82,7 +80,7 @@ static int update_machphys(const struct batch *b, uint64_t ptr, uint64_t val)
     return 0;
 }
 
-static __always_inline int update_one(struct batch *b, const struct mmu_update *req)
+static int update_one(struct batch *b, const struct mmu_update *req)
 {
     uint64_t ptr = req->ptr, offset = ptr & (PAGE_SIZE - 1) & ~7UL;
     unsigned int cmd = ptr & 7;
@@ -92,8 +90,6 @@ static __always_inline int update_one(struct batch *b, const struct mmu_update *
         return update_machphys(b, ptr, req->val);
     if (unlikely(cmd > MMU_PT_UPDATE_NO_TRANSLATE))
         return -ENOSYS;
-    if (likely(b->frame == ptr >> PAGE_SHIFT))
-        return pt_update_l1(&b->c, (pte_t *)(b->entries + offset), req->val, preserve_ad);
     return update_other_frame(b, _mfn(ptr >> PAGE_SHIFT), offset, req->val, preserve_ad);
 }
 
@@ -102,6 +98,37 @@ static int fetch(struct mmu_update *req, uint64_t gva, uint32_t n)
     if (n == 1)
         return copy_from_guest(req, gva, sizeof(*req));
     return copy_from_guest(req, gva, n * sizeof(*req));
+}
+
+/* Does n requests, adds to *done how many are done. More follow if `more`. 0, -ERESTART, or what refused one.
+ */
+static __always_inline int run_chunk(struct batch *b, const struct mmu_update *req, uint32_t n, bool more,
+                                     uint32_t *done)
+{
+    int rc;
+
+    for (uint32_t i = 0; i < n; i++, (*done)++) {
+        if (b->frame == req[i].ptr >> PAGE_SHIFT) {
+            uint32_t run = pt_update_l1_run(&b->c, _mfn(b->frame), &req[i], n - i, &rc);
+
+            *done += run;
+            i += run;
+            if (unlikely(rc) || i == n)
+                return rc;
+        }
+        rc = update_one(b, &req[i]);
+        if (unlikely(rc))
+            return rc;
+        if (unlikely(b->check_preempt)) {
+            b->check_preempt = false;
+            /* What was left to be released must be gone before the next request, or the return. */
+            if (current->mm.nr_pending || ((more || i + 1 < n) && hypercall_preempt_check())) {
+                (*done)++;
+                return -ERESTART;
+            }
+        }
+    }
+    return 0;
 }
 
 /* Returns the number of requests done; *rc is -ERESTART if preempted. */
@@ -116,25 +143,13 @@ static uint32_t run_batch(struct batch *b, uint64_t gva, uint32_t count, int *rc
 
         if (done && unlikely(hypercall_preempt_check())) {
             *rc = -ERESTART;
-            return done;
+            break;
         }
         *rc = fetch(req, gva + done * sizeof(req[0]), n);
+        if (likely(!*rc))
+            *rc = run_chunk(b, req, n, done + n < count, &done);
         if (unlikely(*rc))
-            return done;
-        for (uint32_t i = 0; i < n; i++) {
-            *rc = update_one(b, &req[i]);
-            if (unlikely(*rc))
-                return done;
-            done++;
-            if (unlikely(b->check_preempt)) {
-                b->check_preempt = false;
-                /* What was left to be released must be gone before the next request, or the return. */
-                if (current->mm.nr_pending || (done < count && hypercall_preempt_check())) {
-                    *rc = -ERESTART;
-                    return done;
-                }
-            }
-        }
+            break;
     }
     return done;
 }

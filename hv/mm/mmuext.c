@@ -6,6 +6,7 @@
 #include <lib/string.h>
 #include <mm/guest_access.h>
 #include <mm/iomem.h>
+#include <mm/page_ref.h>
 #include <mm/pt_update.h>
 #include <mm/tlb.h>
 #include <mm/validate.h>
@@ -56,16 +57,18 @@ static int unpin(const struct batch *b, mfn_t mfn)
 }
 
 /* An L4 of current's domain with both references. */
-static int get_l4(mfn_t mfn, struct page_info **l4)
+static __always_inline int get_l4(mfn_t mfn, struct page_info **l4)
 {
     int rc;
 
-    *l4 = get_page_from_mfn(mfn, current->domain);
-    if (!*l4)
+    if (unlikely(!mfn_valid(mfn)))
         return -EINVAL;
-    rc = get_page_type(*l4, PGT_L4);
-    if (rc)
-        put_page(*l4);
+    *l4 = mfn_to_page(mfn);
+    if (unlikely(!page_get_owned(*l4, current->domain->id)))
+        return -EINVAL;
+    rc = page_get_type(*l4, PGT_L4);
+    if (unlikely(rc))
+        page_put(*l4);
     return rc;
 }
 

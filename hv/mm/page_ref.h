@@ -55,13 +55,19 @@ static __always_inline __must_check int page_get_type(struct page_info *page, ui
     return get_page_type(page, type);
 }
 
-/* put_page_type(): if the reference is not the last one, nothing happens to the frame. */
-static __always_inline void page_put_type(struct page_info *page)
+/* Drops a type reference that is not the last one, so that nothing happens to the frame. False: not dropped.
+ */
+static __always_inline __must_check bool page_put_type_not_last(struct page_info *page)
 {
     uint64_t x = READ_ONCE(page->type_info);
 
-    if (unlikely(!(x & PGT_VALIDATED) || (x & PGT_COUNT_MASK) <= 1 ||
-                 cmpxchg(&page->type_info, x, x - 1) != x))
+    return (x & PGT_VALIDATED) && (x & PGT_COUNT_MASK) > 1 && cmpxchg(&page->type_info, x, x - 1) == x;
+}
+
+/* put_page_type() */
+static __always_inline void page_put_type(struct page_info *page)
+{
+    if (unlikely(!page_put_type_not_last(page)))
         put_page_type(page);
 }
 

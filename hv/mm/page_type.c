@@ -357,10 +357,10 @@ void release_page_and_type_later(struct page_info *page)
 
 void release_page_and_type(struct page_info *page)
 {
-    if (unlikely(put_page_type_preemptible(page)))
-        release_page_and_type_later(page);
+    if (likely(page_put_type_not_last(page)) || likely(!put_page_type_preemptible(page)))
+        page_put(page);
     else
-        put_page(page);
+        release_page_and_type_later(page);
 }
 
 int release_pending(struct vcpu *v)

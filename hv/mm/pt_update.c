@@ -2,6 +2,8 @@
 #include <cpu/extable.h>
 #include <domain/domain.h>
 #include <mm/guest_access.h>
+#include <mm/iomem.h>
+#include <mm/page_ref.h>
 #include <mm/pt_update.h>
 #include <mm/validate.h>
 
@@ -89,24 +91,44 @@ static __always_inline bool write_entry(pte_t *slot, pte_t old, pte_t new, enum 
     return true;
 }
 
+/* A mapped entry that becomes writable: the type reference that is new. -EBUSY; -EPERM for a device's. */
+static __always_inline int get_write_right(pte_t e, domid_t fd)
+{
+    struct page_info *page;
+
+    if (unlikely(!mfn_valid(pte_mfn(e))))
+        return iomem_read_only(pte_mfn(e)) ? -EPERM : 0;
+    page = mfn_to_page(pte_mfn(e));
+    /* A frame that was mapped read-only by another right (a grant) does not become writable this way. */
+    if (unlikely(page->owner != fd))
+        return -EBUSY;
+    return likely(page_get_type(page, PGT_WRITABLE) == 0) ? 0 : -EBUSY;
+}
+
+static __always_inline void put_write_right(pte_t e)
+{
+    if (likely(mfn_valid(pte_mfn(e))))
+        page_put_type(mfn_to_page(pte_mfn(e)));
+}
+
 /* The frame stays, and with it the general reference; the right to write changes. */
-static int change_write_right(const struct pt_context *c, pte_t *slot, pte_t old, pte_t new,
-                              enum write_mode mode)
+static __always_inline int change_write_right(const struct pt_context *c, pte_t *slot, pte_t old, pte_t new,
+                                              enum write_mode mode)
 {
     int rc;
 
     if (!(new &PTE_RW)) {
         if (!write_entry(slot, old, new, mode))
             return -EAGAIN;
-        l1e_put_write(old);
+        put_write_right(old);
         return 0;
     }
-    rc = l1e_get_write(new, c->fd);
+    rc = get_write_right(new, c->fd);
     if (unlikely(rc))
         return rc;
     if (likely(write_entry(slot, old, new, mode)))
         return 0;
-    l1e_put_write(new);
+    put_write_right(new);
     return -EAGAIN;
 }
 
@@ -146,6 +168,30 @@ int pt_update_l1(const struct pt_context *c, pte_t *slot, pte_t new, bool preser
 
     return likely(!preserve_ad) ? update_l1(c, slot, old, new, WRITE_PLAIN)
                                 : update_l1(c, slot, old, new, WRITE_PRESERVE_AD);
+}
+
+uint32_t pt_update_l1_run(const struct pt_context *c, mfn_t table, const struct mmu_update *req, uint32_t n,
+                          int *error)
+{
+    const struct mmu_update *r = req, *end = req + n;
+    char *entries = mfn_to_virt(table);
+    int rc = 0;
+
+    for (; r != end && r->ptr >> PAGE_SHIFT == mfn_x(table); r++) {
+        pte_t *slot = (pte_t *)(entries + (r->ptr & (PAGE_SIZE - 1) & ~7UL)), old = READ_ONCE(*slot);
+        unsigned int cmd = r->ptr & 7;
+
+        if (likely(cmd == MMU_PT_UPDATE_PRESERVE_AD))
+            rc = update_l1(c, slot, old, r->val, WRITE_PRESERVE_AD);
+        else if (likely(cmd == MMU_NORMAL_PT_UPDATE || cmd == MMU_PT_UPDATE_NO_TRANSLATE))
+            rc = update_l1(c, slot, old, r->val, WRITE_PLAIN);
+        else
+            break;
+        if (unlikely(rc))
+            break;
+    }
+    *error = rc;
+    return (uint32_t)(r - req);
 }
 
 int pt_cmpxchg_l1(const struct pt_context *c, pte_t *slot, pte_t old, pte_t new)

@@ -91,6 +91,14 @@ static inline void unlock_table(struct page_info *page)
 int pt_update_l1(const struct pt_context *c, pte_t *slot, pte_t new, bool preserve_ad) __must_check;
 
 /*
+ * The same for a run of requests of mmu_update that name entries of the locked
+ * level-1 table in this frame. Returns how many were done; it ends before the
+ * first that is of another kind, or that is refused, then with *error set.
+ */
+uint32_t pt_update_l1_run(const struct pt_context *c, mfn_t table, const struct mmu_update *req, uint32_t n,
+                          int *error);
+
+/*
  * The same for trapped writes that depend on what they replace: only if the
  * entry is exactly `old`. -EAGAIN: it is not (any more; the CPU may set A and D).
  */

@@ -74,11 +74,6 @@ void flush_tlb_local_global(void)
     local_irq_restore(flags);
 }
 
-void flush_tlb_one_local(uint64_t va)
-{
-    invlpg(va);
-}
-
 static void flush_here(void *unused)
 {
     flush_tlb_local_global();

@@ -8,6 +8,7 @@
 #define MM_TLB_H
 
 #include <base/types.h>
+#include <cpu/insn.h>
 #include <cpu/smp.h>
 #include <mm/page.h>
 
@@ -16,7 +17,14 @@ void tlb_init(void); /* boot CPU */
 /* This CPU. */
 void flush_tlb_local(void);        /* all non-global entries */
 void flush_tlb_local_global(void); /* all entries */
+#ifndef HOSPES_UNIT_TEST
+static inline void flush_tlb_one_local(uint64_t va)
+{
+    invlpg(va);
+}
+#else
 void flush_tlb_one_local(uint64_t va);
+#endif
 
 /* CPUs of mask, the caller included if set; returns when done. Interrupts on. */
 void flush_tlb_mask(const cpumask_t *mask);

@@ -83,25 +83,6 @@ void l1e_put(pte_t e)
     page_put(page);
 }
 
-int l1e_get_write(pte_t e, domid_t fd)
-{
-    struct page_info *page;
-
-    if (unlikely(!mfn_valid(pte_mfn(e))))
-        return iomem_read_only(pte_mfn(e)) ? -EPERM : 0;
-    page = mfn_to_page(pte_mfn(e));
-    /* A frame that was mapped read-only by another right (a grant) does not become writable this way. */
-    if (unlikely(page->owner != fd))
-        return -EBUSY;
-    return writable_ref(page);
-}
-
-void l1e_put_write(pte_t e)
-{
-    if (likely(mfn_valid(pte_mfn(e))))
-        page_put_type(mfn_to_page(pte_mfn(e)));
-}
-
 /*
  * Linear entries. The table's linear_count tells how many other tables of its
  * level point to it (> 0), or how many such entries it has itself (< 0); never

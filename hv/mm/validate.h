@@ -64,9 +64,6 @@ int nonpresent_pte_check(pte_t e, const struct domain *d) __must_check;
 int l1e_get(pte_t e, struct domain *d, domid_t fd) __must_check;
 /* Drops them; nothing for a non-present one. */
 void l1e_put(pte_t e);
-/* A mapped entry that becomes writable: the type reference that is new. -EBUSY. */
-int l1e_get_write(pte_t e, domid_t fd) __must_check;
-void l1e_put_write(pte_t e);
 
 /*
  * The references of a present entry of a table of level 2-4 on the table below

@@ -7,6 +7,7 @@
 #include <pv/mode.h>
 #include <pv/pv.h>
 #include <pv/traps.h>
+#include <sched/sched.h>
 
 static noinline void no_stack(struct vcpu *v, uint64_t eip, uint64_t sp)
 {
@@ -72,12 +73,15 @@ static __always_inline void bounce(struct vcpu *v, struct cpu_user_regs *regs, c
     }
     if (b->mask_events)
         v->vcpu_info->evtchn_upcall_mask = 1;
-    regs->entry_vector = VECTOR_SYSCALL; /* RCX and R11 are in the frame: SYSRET may clobber them */
+    /* RCX and R11 are in the frame: SYSRET may clobber them. */
+    regs->entry_vector = likely((b->cs | 3) == GUEST_CS64) ? VECTOR_SYSCALL : 0;
     regs->rip = b->eip;
     regs->cs = b->cs | 3;
     regs->rflags &= ~(RFLAGS_TF | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM);
     regs->rsp = sp;
     regs->ss = GUEST_DS;
+    if (!from_kernel)
+        sched_entered_guest_kernel(v);
 }
 
 void pv_bounce(struct vcpu *v, struct cpu_user_regs *regs, const struct bounce *b)

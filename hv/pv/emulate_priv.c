@@ -219,24 +219,24 @@ static enum outcome mov_dr(struct context *c)
  * Kernels read some registers before they have a #GP handler; an unknown one
  * reads as zero then (<xen/arch-x86/xen.h>, set_trap_table).
  */
-static enum outcome emulate_rdmsr(struct context *c)
+static enum outcome emulate_rdmsr(struct vcpu *v, struct cpu_user_regs *regs)
 {
     uint64_t value;
 
-    if (guest_rdmsr(c->v, (uint32_t)c->regs->rcx, &value)) {
-        if (c->v->pv.trap_table[TRAP_GP].address)
+    if (guest_rdmsr(v, (uint32_t)regs->rcx, &value)) {
+        if (v->pv.trap_table[TRAP_GP].address)
             return REFUSED;
         value = 0;
     }
-    set_edx_eax(c->regs, value);
+    set_edx_eax(regs, value);
     return EMULATED;
 }
 
-static enum outcome emulate_wrmsr(struct context *c)
+static enum outcome emulate_wrmsr(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    uint64_t value = c->regs->rdx << 32 | (uint32_t)c->regs->rax;
+    uint64_t value = regs->rdx << 32 | (uint32_t)regs->rax;
 
-    return guest_wrmsr(c->v, (uint32_t)c->regs->rcx, value) ? REFUSED : EMULATED;
+    return guest_wrmsr(v, (uint32_t)regs->rcx, value) ? REFUSED : EMULATED;
 }
 
 /* Trapped by CR4.TSD: the VMM's, where it emulates the counter, or the guest's against its programs. */
@@ -278,9 +278,9 @@ static enum outcome emulate_kernel(struct context *c)
 {
     switch (c->insn.kind) {
     case INSN_RDMSR:
-        return emulate_rdmsr(c);
+        return emulate_rdmsr(c->v, c->regs);
     case INSN_WRMSR:
-        return emulate_wrmsr(c);
+        return emulate_wrmsr(c->v, c->regs);
     case INSN_MOV_FROM_CR:
         return mov_from_cr(c);
     case INSN_MOV_TO_CR:
@@ -405,7 +405,34 @@ static void finish(struct vcpu *v, struct cpu_user_regs *regs, unsigned int len,
         pv_inject_exception(TRAP_DB, 0, 0);
 }
 
-bool pv_emulate_privileged(struct cpu_user_regs *regs)
+#define OPCODE_WRMSR 0x300f
+#define OPCODE_RDMSR 0x320f
+
+/*
+ * A 64-bit kernel reads an MSR each time it switches between its tasks: two
+ * bytes, for which nothing need be decoded. True: that was it, and is done.
+ */
+static bool emulate_plain_msr(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    enum outcome outcome;
+    uint64_t bytes;
+
+    /* Eight of them, the shortest read. If they do not lie in one page, the other way may do. */
+    if (!v->pv.kernel_mode || regs->cs != GUEST_CS64 || copy_from_guest(&bytes, regs->rip, sizeof(bytes)))
+        return false;
+    if ((uint16_t)bytes == OPCODE_RDMSR)
+        outcome = emulate_rdmsr(v, regs);
+    else if ((uint16_t)bytes == OPCODE_WRMSR)
+        outcome = emulate_wrmsr(v, regs);
+    else
+        return false;
+    if (outcome != EMULATED)
+        return false;
+    finish(v, regs, 2, 64);
+    return true;
+}
+
+static noinline bool emulate_decoded(struct cpu_user_regs *regs)
 {
     struct context c = {.v = current, .regs = regs};
     uint8_t bytes[MAX_INSN_LEN];
@@ -426,6 +453,11 @@ bool pv_emulate_privileged(struct cpu_user_regs *regs)
     default:
         return false;
     }
+}
+
+bool pv_emulate_privileged(struct cpu_user_regs *regs)
+{
+    return emulate_plain_msr(current, regs) || emulate_decoded(regs);
 }
 
 /* UD2, the letters "xen", CPUID: <xen/arch-x86/xen.h>, XEN_EMULATE_PREFIX. */

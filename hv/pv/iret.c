@@ -1,24 +1,13 @@
 #include <base/compiler.h>
 #include <base/errno.h>
 #include <control/hypercall.h>
+#include <cpu/desc.h>
 #include <mm/guest_access.h>
 #include <pv/flags.h>
 #include <pv/iopl.h>
 #include <pv/mode.h>
 #include <pv/pv.h>
 #include <pv/traps.h>
-
-/* In moves of three words: copying in a loop takes longer. */
-static __always_inline int read_frame(struct iret_context *c, uint64_t sp)
-{
-    uint64_t a[3], b[3], d[3];
-
-    if (unlikely(!guest_address_ok(sp)) || guest_load192(a, sp) || guest_load192(b, sp + 24) ||
-        guest_load192(d, sp + 48))
-        return -EFAULT;
-    *c = (struct iret_context){a[0], a[1], a[2], b[0], b[1], b[2], d[0], d[1], d[2]};
-    return 0;
-}
 
 /*
  * HYPERVISOR_iret: the frame on the guest's stack is struct iret_context
@@ -27,37 +16,52 @@ static __always_inline int read_frame(struct iret_context *c, uint64_t sp)
  */
 void pv_iret(struct cpu_user_regs *regs, struct vcpu *v)
 {
-    struct iret_context c;
+    uint64_t sp = regs->rsp, w[3], flags, rip, cs, rflags;
 
-    if (unlikely(read_frame(&c, regs->rsp))) {
-        domain_crash(v->domain, "vCPU %u: no iret frame at RSP %#lx", v->id, regs->rsp);
-        return;
-    }
-    if ((c.cs & 3) == 3) { /* to the guest's user mode; RPL 0 stands for its kernel */
+    /* Words of struct iret_context, three at a time. The first do not touch what a crash would show of the
+     * guest. */
+    if (unlikely(!guest_address_ok(sp) || guest_load192(w, sp)))
+        goto no_frame;
+    regs->rax = w[0];
+    regs->r11 = w[1];
+    regs->rcx = w[2];
+    if (unlikely(guest_load192(w, sp + 24)))
+        goto no_frame;
+    flags = w[0];
+    rip = w[1];
+    cs = w[2];
+    if (unlikely(guest_load192(w, sp + 48)))
+        goto no_frame;
+    if ((cs & 3) == 3) { /* to the guest's user mode; RPL 0 stands for its kernel */
         if (unlikely(!v->pv.user_table)) {
             domain_crash(v->domain, "vCPU %u: iret to user mode without user page tables", v->id);
             return;
         }
         pv_leave_kernel(v);
     }
-    regs->rip = c.rip;
-    regs->cs = (uint16_t)(c.cs | 3);
-    regs->rflags = pv_real_rflags(c.rflags);
-    regs->rsp = c.rsp;
-    regs->ss = (uint16_t)(c.ss | 3);
-    if (c.flags & VGCF_in_syscall) { /* what SYSRET leaves, whichever way out is taken */
-        regs->rcx = c.rip;
-        regs->r11 = regs->rflags;
-    } else {
+    rflags = w[0];
+    regs->rip = rip;
+    regs->cs = (uint16_t)(cs | 3);
+    regs->rflags = pv_real_rflags(rflags);
+    regs->rsp = w[1];
+    regs->ss = (uint16_t)(w[2] | 3);
+    if (!(flags & VGCF_in_syscall)) {
         regs->entry_vector = 0;
-        regs->rcx = c.rcx;
-        regs->r11 = c.r11;
+    } else { /* what SYSRET leaves, whichever way out is taken */
+        regs->rcx = rip;
+        regs->r11 = regs->rflags;
+        if (unlikely(regs->cs != GUEST_CS64 || regs->ss != GUEST_DS))
+            regs->entry_vector = 0;
     }
-    regs->rax = c.rax;
-    v->vcpu_info->evtchn_upcall_mask = !(c.rflags & RFLAGS_IF);
-    pv_iopl_from_iret(v, c.rflags);
+    v->vcpu_info->evtchn_upcall_mask = !(rflags & RFLAGS_IF);
+    pv_iopl_from_iret(v, rflags);
     v->pv.in_nmi = false;
+    return;
+no_frame:
+    domain_crash(v->domain, "vCPU %u: no iret frame at RSP %#lx", v->id, sp);
 }
+
+BUILD_BUG_ON(offsetof(struct iret_context, flags) != 24 || offsetof(struct iret_context, rflags) != 48);
 
 /* Only the entry path may restore registers: inside a multicall there is no frame for it. */
 long hc_iret(struct hypercall_args *args)

@@ -4,6 +4,7 @@
 #include <mm/validate.h>
 #include <pv/mode.h>
 #include <pv/pv.h>
+#include <sched/sched.h>
 
 void pv_update_cr3(struct vcpu *v)
 {
@@ -16,10 +17,12 @@ void pv_update_cr3(struct vcpu *v)
 
 void pv_toggle_mode(struct vcpu *v)
 {
-    if (v->pv.kernel_mode)
+    if (v->pv.kernel_mode) {
         pv_leave_kernel(v);
-    else
+    } else {
         pv_enter_kernel(v);
+        sched_entered_guest_kernel(v);
+    }
 }
 
 bool pv_in_kernel_mode(const struct vcpu *v, const struct cpu_user_regs *regs)

@@ -11,7 +11,6 @@
 #include <mm/page.h>
 #include <mm/vmm_paging.h>
 #include <pv/segment.h>
-#include <sched/sched.h>
 
 /* CR3 for tables, or for none: no PCID, no flags. */
 static __always_inline uint64_t pv_table_cr3(const struct page_info *table)
@@ -30,12 +29,11 @@ static __always_inline void pv_load_mode(struct vcpu *v, bool kernel_mode, const
     write_cr3(v->cr3);
 }
 
-/* Current, from guest-user to guest-kernel mode. */
+/* Current, from guest-user to guest-kernel mode; sched_entered_guest_kernel() is due before it runs. */
 static __always_inline void pv_enter_kernel(struct vcpu *v)
 {
     v->pv.gs_base_user = exchange_gs_base(v->pv.gs_base_kernel);
     pv_load_mode(v, true, v->pv.kernel_table);
-    sched_entered_guest_kernel(v);
 }
 
 /* And back. */

@@ -7,10 +7,15 @@
 struct cpu_user_regs;
 struct vcpu;
 
-/* entry_vector of a frame that came by SYSCALL: SYSRET may restore it, because RCX and R11 hold RIP and
- * RFLAGS. */
-#define VECTOR_SYSCALL  0x100
-#define VECTOR_SYSENTER 0x101
+/*
+ * entry_vector of a frame that SYSRET may restore (but for what its RIP and
+ * RFLAGS may forbid): its selectors are the flat ones that SYSRET gives, and RCX
+ * and R11 hold RIP and RFLAGS, or nothing of value. So are those that came by
+ * SYSCALL. Who loads other selectors changes entry_vector as well.
+ */
+#define VECTOR_SYSCALL   0x100
+#define VECTOR_SYSENTER  0x101
+#define VECTOR_SYSCALL32 0x102 /* from 32-bit code */
 
 /* Called from cpu/entry.S; regs is guest_regs(). Exceptions: interrupts off, at return on or off. */
 void pv_handle_exception(struct cpu_user_regs *regs);
