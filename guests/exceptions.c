@@ -366,6 +366,19 @@ static void iret_frames(void)
     iret_case("iret to cs RPL 0", ctx);
 }
 
+/* What SYSRET cannot restore, asked for as if it could. */
+static void iret_in_syscall(void)
+{
+    struct iret_context ctx = user_context(u_int3, false);
+
+    ctx.flags = VGCF_IN_SYSCALL;
+    ctx.rip = NONCANONICAL;
+    iret_case("iret in syscall to noncanonical rip", ctx);
+    ctx = user_context(u32_ud2, true);
+    ctx.flags = VGCF_IN_SYSCALL;
+    iret_case("iret in syscall to 32-bit code", ctx);
+}
+
 void guest_main(void)
 {
     user_setup();
@@ -379,4 +392,5 @@ void guest_main(void)
     user_syscalls();
     iret_flags();
     iret_frames();
+    iret_in_syscall();
 }
