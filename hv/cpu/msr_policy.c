@@ -169,6 +169,10 @@ static int intel_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 
 int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
+    if (likely(msr == MSR_KERNEL_GS_BASE)) { /* of each task that a kernel switches from */
+        *value = pv_get_segment_base(v, SEGBASE_GS_USER);
+        return 0;
+    }
     switch (msr) {
     case MSR_TSC:
         *value = guest_tsc(v);
@@ -178,9 +182,6 @@ int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
         return 0;
     case MSR_GS_BASE:
         *value = pv_get_segment_base(v, SEGBASE_GS_KERNEL);
-        return 0;
-    case MSR_KERNEL_GS_BASE:
-        *value = pv_get_segment_base(v, SEGBASE_GS_USER);
         return 0;
     case MSR_EFER:
         *value = EFER_SCE | EFER_LME | EFER_LMA | EFER_NX;

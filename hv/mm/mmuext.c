@@ -194,11 +194,21 @@ static int copy_page(const struct batch *b, mfn_t to, mfn_t from)
 }
 
 /* Commands that concern current's own address space alone. */
-static int own_op(struct batch *b, const struct mmuext_op *op)
+#define OWN_COMMANDS                                                                                         \
+    (BIT(MMUEXT_NEW_BASEPTR) | BIT(MMUEXT_NEW_USER_BASEPTR) | BIT(MMUEXT_TLB_FLUSH_LOCAL) |                  \
+     BIT(MMUEXT_INVLPG_LOCAL) | BIT(MMUEXT_TLB_FLUSH_ALL) | BIT(MMUEXT_INVLPG_ALL) |                         \
+     BIT(MMUEXT_TLB_FLUSH_MULTI) | BIT(MMUEXT_INVLPG_MULTI) | BIT(MMUEXT_FLUSH_CACHE) |                      \
+     BIT(MMUEXT_FLUSH_CACHE_GLOBAL) | BIT(MMUEXT_SET_LDT))
+
+static __always_inline int do_op(struct batch *b, const struct mmuext_op *op)
 {
-    if (b->c.data != current->domain)
+    if (op->cmd < 64 && (OWN_COMMANDS >> op->cmd & 1) && unlikely(b->c.data != current->domain))
         return -EPERM;
     switch (op->cmd) {
+    case MMUEXT_PIN_L1_TABLE ... MMUEXT_PIN_L4_TABLE:
+        return pin(b, _mfn(op->arg1.mfn), op->cmd - MMUEXT_PIN_L1_TABLE + 1);
+    case MMUEXT_UNPIN_TABLE:
+        return unpin(b, _mfn(op->arg1.mfn));
     case MMUEXT_NEW_BASEPTR:
         return new_baseptr(b, _mfn(op->arg1.mfn));
     case MMUEXT_NEW_USER_BASEPTR:
@@ -221,22 +231,8 @@ static int own_op(struct batch *b, const struct mmuext_op *op)
     case MMUEXT_FLUSH_CACHE:
     case MMUEXT_FLUSH_CACHE_GLOBAL:
         return flush_cache(op->cmd == MMUEXT_FLUSH_CACHE_GLOBAL);
-    default: /* MMUEXT_SET_LDT */
+    case MMUEXT_SET_LDT:
         return pv_set_ldt(current, op->arg1.linear_addr, op->arg2.nr_ents);
-    }
-}
-
-static int do_op(struct batch *b, const struct mmuext_op *op)
-{
-    switch (op->cmd) {
-    case MMUEXT_PIN_L1_TABLE ... MMUEXT_PIN_L4_TABLE:
-        return pin(b, _mfn(op->arg1.mfn), op->cmd - MMUEXT_PIN_L1_TABLE + 1);
-    case MMUEXT_UNPIN_TABLE:
-        return unpin(b, _mfn(op->arg1.mfn));
-    case MMUEXT_NEW_BASEPTR ... MMUEXT_SET_LDT:
-    case MMUEXT_NEW_USER_BASEPTR:
-    case MMUEXT_FLUSH_CACHE_GLOBAL:
-        return own_op(b, op);
     case MMUEXT_CLEAR_PAGE:
         return clear_page(b, _mfn(op->arg1.mfn));
     case MMUEXT_COPY_PAGE:

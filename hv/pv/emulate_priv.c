@@ -394,15 +394,22 @@ static enum outcome emulate_any(struct context *c)
     }
 }
 
-/* Behind an instruction of len bytes, with the trap that its TF or breakpoint makes due. */
-static void finish(struct vcpu *v, struct cpu_user_regs *regs, unsigned int len, unsigned int code_bits)
+static noinline void debug_trap(struct vcpu *v, const struct cpu_user_regs *regs)
 {
-    regs->rip = code_bits == 64 ? regs->rip + len : (uint32_t)(regs->rip + len);
-    regs->rflags &= ~RFLAGS_RF;
     if (regs->rflags & RFLAGS_TF)
         pv_debug_single_step(v);
     if ((regs->rflags & RFLAGS_TF) || pv_debug_take_pending(v))
         pv_inject_exception(TRAP_DB, 0, 0);
+}
+
+/* Behind an instruction of len bytes, with the trap that its TF or breakpoint makes due. */
+static __always_inline void finish(struct vcpu *v, struct cpu_user_regs *regs, unsigned int len,
+                                   unsigned int code_bits)
+{
+    regs->rip = code_bits == 64 ? regs->rip + len : (uint32_t)(regs->rip + len);
+    regs->rflags &= ~RFLAGS_RF;
+    if (unlikely((regs->rflags & RFLAGS_TF) || v->pv.debug_pending))
+        debug_trap(v, regs);
 }
 
 #define OPCODE_WRMSR 0x300f

@@ -6,11 +6,26 @@
 #define PV_MODE_H
 
 #include <base/compiler.h>
+#include <cpu/control.h>
 #include <cpu/insn.h>
+#include <cpu/msr.h>
 #include <domain/domain.h>
 #include <mm/page.h>
 #include <mm/vmm_paging.h>
-#include <pv/segment.h>
+
+/* By current; returns what was loaded. CR4 is loaded as the guest has it. */
+static __always_inline uint64_t exchange_gs_base(const struct vcpu *v, uint64_t base)
+{
+    uint64_t old;
+
+    if (likely(v->pv.cr4_guest & CR4_FSGSBASE)) {
+        __asm__ __volatile__("rdgsbase %0; wrgsbase %1" : "=&r"(old) : "r"(base));
+        return old;
+    }
+    old = rdmsr(MSR_GS_BASE);
+    wrmsr(MSR_GS_BASE, base);
+    return old;
+}
 
 /* CR3 for tables, or for none: no PCID, no flags. */
 static __always_inline uint64_t pv_table_cr3(const struct page_info *table)
@@ -32,14 +47,14 @@ static __always_inline void pv_load_mode(struct vcpu *v, bool kernel_mode, const
 /* Current, from guest-user to guest-kernel mode; sched_entered_guest_kernel() is due before it runs. */
 static __always_inline void pv_enter_kernel(struct vcpu *v)
 {
-    v->pv.gs_base_user = exchange_gs_base(v->pv.gs_base_kernel);
+    v->pv.gs_base_user = exchange_gs_base(v, v->pv.gs_base_kernel);
     pv_load_mode(v, true, v->pv.kernel_table);
 }
 
 /* And back. */
 static __always_inline void pv_leave_kernel(struct vcpu *v)
 {
-    v->pv.gs_base_kernel = exchange_gs_base(v->pv.gs_base_user);
+    v->pv.gs_base_kernel = exchange_gs_base(v, v->pv.gs_base_user);
     pv_load_mode(v, false, v->pv.user_table);
 }
 

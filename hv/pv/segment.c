@@ -43,7 +43,7 @@ bool load_ds(uint16_t sel), load_es(uint16_t sel), load_fs(uint16_t sel), load_g
 #endif
 
 /* GS is loaded with its base in the way: the loaded base is put back afterwards. */
-static void set_user_gs_selector(struct vcpu *v, uint16_t selector)
+static noinline void set_user_gs_selector(struct vcpu *v, uint16_t selector)
 {
     uint64_t kernel_base = read_gs_base();
 
@@ -58,7 +58,7 @@ static void set_user_gs_selector(struct vcpu *v, uint16_t selector)
     write_gs_base(kernel_base);
 }
 
-int pv_set_segment_base(struct vcpu *v, uint32_t which, uint64_t base)
+static __always_inline int set_segment_base(struct vcpu *v, uint32_t which, uint64_t base)
 {
     if (which <= SEGBASE_GS_KERNEL && !is_canonical(base))
         return -EINVAL;
@@ -78,6 +78,11 @@ int pv_set_segment_base(struct vcpu *v, uint32_t which, uint64_t base)
     default:
         return -EINVAL;
     }
+}
+
+int pv_set_segment_base(struct vcpu *v, uint32_t which, uint64_t base)
+{
+    return set_segment_base(v, which, base);
 }
 
 uint64_t pv_get_segment_base(struct vcpu *v, uint32_t which)
@@ -139,5 +144,5 @@ bool pv_load_segments(struct vcpu *v)
 /* args: SEGBASE_*, base or selector. */
 long hc_set_segment_base(struct hypercall_args *args)
 {
-    return pv_set_segment_base(current, (uint32_t)args->a[0], args->a[1]);
+    return set_segment_base(current, (uint32_t)args->a[0], args->a[1]);
 }

@@ -48,19 +48,6 @@ static inline void write_gs_base(uint64_t base)
     else
         wrmsr(MSR_GS_BASE, base);
 }
-/* Returns what was loaded. */
-static __always_inline uint64_t exchange_gs_base(uint64_t base)
-{
-    uint64_t old;
-
-    if (likely(fsgsbase_enabled())) {
-        __asm__ __volatile__("rdgsbase %0; wrgsbase %1" : "=&r"(old) : "r"(base));
-        return old;
-    }
-    old = rdmsr(MSR_GS_BASE);
-    wrmsr(MSR_GS_BASE, base);
-    return old;
-}
 
 #else
 

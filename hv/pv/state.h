@@ -43,7 +43,7 @@ struct pv_vcpu {
 
     uint64_t cr0_guest; /* bits the guest sees: TS, and constant ones */
     uint64_t cr2;       /* arch.cr2 is in vcpu_info; this is for mov from CR2 without one */
-    uint64_t cr4_guest; /* bits the guest may choose: TSD, DE, FSGSBASE, OSXSAVE */
+    uint64_t cr4_guest; /* bits the guest may choose (TSD, DE, FSGSBASE, OSXSAVE), none that the CPU lacks */
     uint64_t xcr0;
     uint64_t debugreg[8]; /* 0-3, 6, 7 */
     bool debug_active;    /* any breakpoint enabled in debugreg[7] */

@@ -28,7 +28,7 @@ static inline bool in_vmm_range(uint64_t va)
     return va - VMM_VIRT_START < VMM_VIRT_END - VMM_VIRT_START;
 }
 
-static void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t cr2)
+static noinline void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t cr2)
 {
     uint32_t error = regs->error_code;
 
@@ -95,22 +95,8 @@ static void legacy_syscall(struct vcpu *v, struct cpu_user_regs *regs)
     pv_inject_gp(0x80 * 8 + ERROR_CODE_IDT);
 }
 
-void pv_handle_exception(struct cpu_user_regs *regs)
+static noinline void other_exception(struct vcpu *v, struct cpu_user_regs *regs, uint32_t vector)
 {
-    struct vcpu *v = current;
-    uint32_t vector = regs->entry_vector;
-
-    if (vector == TRAP_PF) {
-        uint64_t cr2 = read_cr2();
-
-        if (likely(!v->pv.kernel_mode && !in_vmm_range(cr2))) {
-            pv_inject_page_fault(cr2, regs->error_code);
-            return;
-        }
-        local_irq_enable();
-        page_fault(v, regs, cr2);
-        return;
-    }
     local_irq_enable();
     switch (vector) {
     case TRAP_GP:
@@ -137,6 +123,25 @@ void pv_handle_exception(struct cpu_user_regs *regs)
     }
 }
 
+void pv_handle_exception(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current;
+    uint32_t vector = regs->entry_vector;
+    uint64_t cr2;
+
+    if (vector != TRAP_PF) {
+        other_exception(v, regs, vector);
+        return;
+    }
+    cr2 = read_cr2();
+    if (likely(!v->pv.kernel_mode && !in_vmm_range(cr2))) {
+        pv_inject_page_fault(cr2, regs->error_code);
+        return;
+    }
+    local_irq_enable();
+    page_fault(v, regs, cr2);
+}
+
 static void callback(struct vcpu *v, struct cpu_user_regs *regs, const struct pv_callback *c)
 {
     struct bounce b = {.eip = c->eip, .cs = GUEST_CS64, .mask_events = c->mask_events};
@@ -144,7 +149,7 @@ static void callback(struct vcpu *v, struct cpu_user_regs *regs, const struct pv
     pv_bounce(v, regs, &b);
 }
 
-void pv_handle_hypercall(struct cpu_user_regs *regs)
+__no_stack_protector void pv_handle_hypercall(struct cpu_user_regs *regs)
 {
     struct hypercall_args args = {{regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9}};
     hypercall_fn *handler = hypercall_handler(regs->rax);

@@ -11,6 +11,8 @@
 #define __maybe_unused __attribute__((unused))
 #define __used         __attribute__((used))
 #define noinline       __attribute__((noinline))
+/* Only where the sole array is never indexed by a variable. */
+#define __no_stack_protector __attribute__((no_stack_protector))
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
