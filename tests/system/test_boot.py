@@ -62,7 +62,7 @@ def test_rdinit_shell(start):
 def test_debian(start, cpus, mem):
     """The whole of Debian from its disk to a root shell on the console."""
     machine = start(cpus=cpus, mem=f"{mem}G", disk=DISK, initrd=INITRD, args=ROOT_ARGS, net="")
-    machine.wait_for_shell(240)
+    machine.wait_for_shell(420)
     check_dom0(machine, cpus, mem)
     assert machine.run("tty") == "/dev/hvc0"
     assert machine.run("findmnt -no SOURCE /") == "/dev/vda"
