@@ -121,10 +121,14 @@ class Tools(Machine):
         self.wait_until(f"! xl domid {name} >/dev/null 2>&1", limit)
 
     def destroy_all(self, keep=()):
-        """Whatever tests left, and the background processes of xl that would start it again."""
-        for name, (number, *_) in self.domains().items():
-            if number and name not in keep:
-                self.run(f"pkill -f 'xl create.*\"{name}\"'; xl destroy {number}", check=False)
+        """Whatever tests left; first the background processes of xl that would start it again, even if it is not there
+        just now."""
+        others = "pgrep -af '[x]l create'" + "".join(f" | grep -v 'name=\"{name}\"'" for name in keep)
+        self.run(f"{others} | while read p c; do kill -9 $p; done; ! {others} || sleep 0.5", check=False)
+        for _ in range(3):
+            for name, (number, *_) in self.domains().items():
+                if number and name not in keep:
+                    self.run(f"xl destroy {number}", check=False)
         self.wait_until(f"[ $(xl list | wc -l) = {2 + len(keep)} ]")
 
     # -- what must be as it was
