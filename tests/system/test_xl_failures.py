@@ -82,8 +82,8 @@ def test_out_of_memory(unchanged):
 def test_xl_is_killed(given_back, command):
     """xl dies at moments spread over its work; what it left can be destroyed and gives all memory
     back. (A killed xl leaves entries in the store, on Xen as well.)"""
-    for step in range(8):
-        delay = 0.15 * step
+    for step in range(5):
+        delay = 0.25 * step
         if command != "create":
             given_back.neighbour("victim", "idle")
         verb = {"create": "create -q /tools/tiny.cfg \"name='victim'\" vif=[\\'bridge=xenbr0\\']",

@@ -81,17 +81,17 @@ def test_trigger(dom0):
 
 @pytest.mark.parametrize("how, key, action, outcome", [
     ("poweroff", "on_poweroff", "destroy", "gone"),
-    ("poweroff", "on_poweroff", "preserve", "s--"),
-    ("poweroff", "on_poweroff", "restart", "again"),
+    pytest.param("poweroff", "on_poweroff", "preserve", "s--", marks=pytest.mark.soak),
+    pytest.param("poweroff", "on_poweroff", "restart", "again", marks=pytest.mark.soak),
     ("reboot", "on_reboot", "restart", "again"),
-    ("reboot", "on_reboot", "destroy", "gone"),
+    pytest.param("reboot", "on_reboot", "destroy", "gone", marks=pytest.mark.soak),
     ("crash", "on_crash", "destroy", "gone"),
     ("crash", "on_crash", "preserve", "sc-"),
     ("crash", "on_crash", "restart", "again"),
     ("crash", "on_crash", "rename-restart", "renamed"),
     ("fault", "on_crash", "preserve", "sc-"),
     ("watchdog", "on_watchdog", "preserve", "sw-"),
-    ("watchdog", "on_watchdog", "destroy", "gone"),
+    pytest.param("watchdog", "on_watchdog", "destroy", "gone", marks=pytest.mark.soak),
 ])
 def test_actions(dom0, how, key, action, outcome):
     """What follows the end of a guest, by its configuration; the others do not notice."""
