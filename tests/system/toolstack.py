@@ -110,8 +110,9 @@ class Tools(Machine):
         return found
 
     def wait_until(self, condition, limit=60):
-        """Until a shell condition holds."""
-        self.run(f"for i in $(seq {limit * 5}); do {condition} && break; sleep 0.2; done; {condition}", limit * 2 + 30)
+        """Until a shell condition has held once."""
+        self.run(f"held=; for i in $(seq {limit * 5}); do {condition} && held=yes && break; sleep 0.2; done; [ $held ]",
+                 limit * 2 + 30)
 
     def newest(self):
         return max(number for number, *_ in self.domains().values())
