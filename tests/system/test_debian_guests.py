@@ -130,6 +130,7 @@ def make_and_end(machine, count):
     return machine.free_memory()
 
 
+@pytest.mark.soak
 def test_sixty_tiny_guests():
     """Sixty guests at once, paused and running again, and all gone with their memory; what the VMM keeps of the first sixty
     (structs of domains and ports, for use again) serves the next ones."""
