@@ -81,7 +81,7 @@ def test_out_of_memory(unchanged):
 @pytest.mark.parametrize("command", ["create", "destroy", "reboot"])
 def test_xl_is_killed(given_back, command):
     """xl dies at moments spread over its work; what it left can be destroyed and gives all memory
-    back. (A killed xl leaves entries in the store, on Xen as well.)"""
+    back. (The entries that a killed xl leaves in the store are its own.)"""
     for step in range(5):
         delay = 0.25 * step
         if command != "create":
