@@ -3,6 +3,7 @@
 #include <base/errno.h>
 #include <control/hypercall.h>
 #include <domain/domain.h>
+#include <grant/batch.h>
 #include <grant/table.h>
 #include <mm/guest_access.h>
 #include <mm/page_type.h>
@@ -87,10 +88,9 @@ long grant_cache_flush(struct hypercall_args *args)
         if (rc)
             return rc;
         next = 0;
-        args->a[1] += sizeof(op);
-        args->a[2]--;
-        if (args->a[2] && hypercall_preempt_check())
-            return -ERESTART;
+        rc = grant_next(args, sizeof(op));
+        if (rc)
+            return rc;
     }
     return 0;
 }

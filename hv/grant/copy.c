@@ -2,6 +2,7 @@
 #include <base/errno.h>
 #include <control/hypercall.h>
 #include <domain/domain.h>
+#include <grant/batch.h>
 #include <grant/table.h>
 #include <lib/string.h>
 #include <mm/guest_access.h>
@@ -127,13 +128,9 @@ long grant_copy(struct hypercall_args *args)
         /* The result alone: the rest of the guest's structure is its own. */
         if (copy_to_guest(args->a[1] + offsetof(struct gnttab_copy, status), &op.status, sizeof(op.status)))
             break;
-        args->a[1] += sizeof(op);
-        args->a[2]--;
-        rc = 0;
-        if (args->a[2] && hypercall_preempt_check()) {
-            rc = -ERESTART;
+        rc = grant_next(args, sizeof(op));
+        if (rc)
             break;
-        }
     }
     side_release(&src);
     side_release(&dst);

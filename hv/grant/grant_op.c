@@ -3,6 +3,7 @@
 #include <base/errno.h>
 #include <control/hypercall.h>
 #include <domain/domain.h>
+#include <grant/batch.h>
 #include <grant/table.h>
 #include <mm/guest_access.h>
 
@@ -60,20 +61,9 @@ static int16_t swap_one(const struct gnttab_swap_grant_ref *op)
 
 static long grant_swap(struct hypercall_args *args)
 {
-    while (args->a[2]) {
-        struct gnttab_swap_grant_ref op;
+    struct gnttab_swap_grant_ref op;
 
-        if (copy_from_guest(&op, args->a[1], sizeof(op)))
-            return -EFAULT;
-        op.status = swap_one(&op);
-        if (copy_to_guest(args->a[1], &op, sizeof(op)))
-            return -EFAULT;
-        args->a[1] += sizeof(op);
-        args->a[2]--;
-        if (args->a[2] && hypercall_preempt_check())
-            return -ERESTART;
-    }
-    return 0;
+    return grant_for_each(args, op, swap_one);
 }
 
 long hc_grant_table_op(struct hypercall_args *args)

@@ -9,6 +9,7 @@
 #include <base/errno.h>
 #include <control/hypercall.h>
 #include <domain/domain.h>
+#include <grant/batch.h>
 #include <grant/table.h>
 #include <mm/guest_access.h>
 #include <mm/page_type.h>
@@ -155,20 +156,9 @@ static int16_t map_one(struct gnttab_map_grant_ref *op)
 
 long grant_map(struct hypercall_args *args)
 {
-    while (args->a[2]) {
-        struct gnttab_map_grant_ref op;
+    struct gnttab_map_grant_ref op;
 
-        if (copy_from_guest(&op, args->a[1], sizeof(op)))
-            return -EFAULT;
-        op.status = map_one(&op);
-        if (copy_to_guest(args->a[1], &op, sizeof(op)))
-            return -EFAULT;
-        args->a[1] += sizeof(op);
-        args->a[2]--;
-        if (args->a[2] && hypercall_preempt_check())
-            return -ERESTART;
-    }
-    return 0;
+    return grant_for_each(args, op, map_one);
 }
 
 /* What an unmap took away, until its flush is done. */
@@ -352,18 +342,7 @@ static int16_t replace_one(const struct gnttab_unmap_and_replace *op)
 
 long grant_unmap_and_replace(struct hypercall_args *args)
 {
-    while (args->a[2]) {
-        struct gnttab_unmap_and_replace op;
+    struct gnttab_unmap_and_replace op;
 
-        if (copy_from_guest(&op, args->a[1], sizeof(op)))
-            return -EFAULT;
-        op.status = replace_one(&op);
-        if (copy_to_guest(args->a[1], &op, sizeof(op)))
-            return -EFAULT;
-        args->a[1] += sizeof(op);
-        args->a[2]--;
-        if (args->a[2] && hypercall_preempt_check())
-            return -ERESTART;
-    }
-    return 0;
+    return grant_for_each(args, op, replace_one);
 }

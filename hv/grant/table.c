@@ -5,6 +5,7 @@
 #include <boot/cmdline.h>
 #include <domain/domain.h>
 #include <grant/grant.h>
+#include <grant/batch.h>
 #include <grant/table.h>
 #include <lib/string.h>
 #include <mm/guest_access.h>
@@ -150,11 +151,10 @@ long grant_setup_table(uint64_t gva, uint32_t count)
 {
     struct gnttab_setup_table op;
     struct domain *d;
+    int rc = grant_fetch_single(&op, gva, count, sizeof(op));
 
-    if (count != 1)
-        return -EINVAL;
-    if (copy_from_guest(&op, gva, sizeof(op)))
-        return -EFAULT;
+    if (rc)
+        return rc;
     d = find_table_owner(op.dom, &op.status);
     if (d) {
         spin_lock(&d->grant->lock);
@@ -173,11 +173,10 @@ long grant_query_size(uint64_t gva, uint32_t count)
 {
     struct gnttab_query_size op;
     struct domain *d;
+    int rc = grant_fetch_single(&op, gva, count, sizeof(op));
 
-    if (count != 1)
-        return -EINVAL;
-    if (copy_from_guest(&op, gva, sizeof(op)))
-        return -EFAULT;
+    if (rc)
+        return rc;
     d = find_table_owner(op.dom, &op.status);
     if (d) {
         op.nr_frames = READ_ONCE(d->grant->nr_frames);
@@ -192,11 +191,10 @@ long grant_get_status_frames(uint64_t gva, uint32_t count)
 {
     struct gnttab_get_status_frames op;
     struct domain *d;
+    int rc = grant_fetch_single(&op, gva, count, sizeof(op));
 
-    if (count != 1)
-        return -EINVAL;
-    if (copy_from_guest(&op, gva, sizeof(op)))
-        return -EFAULT;
+    if (rc)
+        return rc;
     d = find_table_owner(op.dom, &op.status);
     if (d) {
         struct grant_table *gt = d->grant;

@@ -58,53 +58,6 @@ static long query(unsigned int op, uint64_t arg)
     return rc;
 }
 
-/* Domains with a guest-physical map of the VMM's only. */
-static long add_to_physmap(uint64_t arg)
-{
-    struct xen_add_to_physmap a;
-    struct domain *d;
-    int rc;
-
-    if (copy_from_guest(&a, arg, sizeof(a)))
-        return -EFAULT;
-    rc = memory_op_domain(a.domid, &d);
-    if (rc)
-        return rc;
-    domain_put(d);
-    return -EACCES;
-}
-
-static long add_to_physmap_batch(uint64_t arg)
-{
-    struct xen_add_to_physmap_batch a;
-    struct domain *d;
-    int rc;
-
-    if (copy_from_guest(&a, arg, sizeof(a)))
-        return -EFAULT;
-    rc = memory_op_domain(a.domid, &d);
-    if (rc)
-        return rc;
-    domain_put(d);
-    return -EACCES;
-}
-
-/* A PV guest's frames have no place in a map of the VMM's, from which they could be removed. */
-static long remove_from_physmap(uint64_t arg)
-{
-    struct xen_remove_from_physmap r;
-    struct domain *d;
-    int rc;
-
-    if (copy_from_guest(&r, arg, sizeof(r)))
-        return -EFAULT;
-    rc = memory_op_domain(r.domid, &d);
-    if (rc)
-        return rc;
-    domain_put(d);
-    return -EACCES;
-}
-
 /* What is said of a domain that has not the thing asked for: after the argument was looked at. */
 static long absent(domid_t id, int error)
 {
@@ -115,6 +68,28 @@ static long absent(domid_t id, int error)
         return rc;
     domain_put(d);
     return error;
+}
+
+/* A PV guest's frames have no place in a map of the VMM's. */
+static long add_to_physmap(uint64_t arg)
+{
+    struct xen_add_to_physmap a;
+
+    return copy_from_guest(&a, arg, sizeof(a)) ? -EFAULT : absent(a.domid, -EACCES);
+}
+
+static long add_to_physmap_batch(uint64_t arg)
+{
+    struct xen_add_to_physmap_batch a;
+
+    return copy_from_guest(&a, arg, sizeof(a)) ? -EFAULT : absent(a.domid, -EACCES);
+}
+
+static long remove_from_physmap(uint64_t arg)
+{
+    struct xen_remove_from_physmap r;
+
+    return copy_from_guest(&r, arg, sizeof(r)) ? -EFAULT : absent(r.domid, -EACCES);
 }
 
 /* No domain has virtual NUMA nodes. */

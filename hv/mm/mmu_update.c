@@ -2,6 +2,7 @@
 #include <base/errno.h>
 #include <control/hypercall.h>
 #include <domain/domain.h>
+#include <mm/batch.h>
 #include <mm/guest_access.h>
 #include <mm/pt_update.h>
 #include <mm/tlb.h>
@@ -156,18 +157,13 @@ static uint32_t run_batch(struct batch *b, uint64_t gva, uint32_t count, int *rc
 
 long hc_mmu_update(struct hypercall_args *args)
 {
-    uint64_t gva = args->a[0], pdone = args->a[2];
-    uint32_t count = (uint32_t)args->a[1], before = 0, done;
+    uint32_t count, before, done;
     struct batch b;
     int rc;
 
-    if (unlikely(current->mm.nr_pending) && release_pending(current))
-        return -ERESTART;
-    if (unlikely(count & BATCH_CONTINUED)) {
-        count &= ~BATCH_CONTINUED;
-        if (pdone && copy_from_guest(&before, pdone, sizeof(before)))
-            return -EFAULT;
-    }
+    rc = batch_begin(args, &count, &before);
+    if (unlikely(rc))
+        return rc;
     rc = pt_context_get(&b.c, (uint32_t)args->a[3]);
     if (unlikely(rc))
         return rc;
@@ -175,19 +171,12 @@ long hc_mmu_update(struct hypercall_args *args)
     b.frame = NO_FRAME;
     b.upper_changed = b.check_preempt = false;
 
-    done = run_batch(&b, gva, count, &rc);
+    done = run_batch(&b, args->a[0], count, &rc);
 
     drop_table(&b);
     pt_context_put(&b.c);
     if (unlikely(b.upper_changed))
         flush_tlb_local();
-    if (pdone) {
-        before += done;
-        (void)!copy_to_guest(pdone, &before, sizeof(before));
-    }
-    if (unlikely(rc == -ERESTART)) {
-        args->a[0] = gva + done * sizeof(struct mmu_update);
-        args->a[1] = (count - done) | BATCH_CONTINUED;
-    }
+    batch_end(args, count, before, done, sizeof(struct mmu_update), rc);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include <cpu/insn.h>
 #include <domain/domain.h>
 #include <lib/string.h>
+#include <mm/batch.h>
 #include <mm/guest_access.h>
 #include <mm/iomem.h>
 #include <mm/page_ref.h>
@@ -282,35 +283,23 @@ static void finish_flushes(const struct batch *b)
 
 static noinline long mmuext_op(struct hypercall_args *args)
 {
-    uint64_t gva = args->a[0], pdone = args->a[2];
-    uint32_t count = (uint32_t)args->a[1], before = 0, done;
+    uint32_t count, before, done;
     struct batch b;
     int rc;
 
-    if (unlikely(current->mm.nr_pending) && release_pending(current))
-        return -ERESTART;
-    if (unlikely(count & BATCH_CONTINUED)) {
-        count &= ~BATCH_CONTINUED;
-        if (pdone && copy_from_guest(&before, pdone, sizeof(before)))
-            return -EFAULT;
-    }
+    rc = batch_begin(args, &count, &before);
+    if (unlikely(rc))
+        return rc;
     rc = pt_context_get(&b.c, (uint16_t)args->a[3]);
     if (unlikely(rc))
         return rc;
     b.flush_local = b.flush_all = false;
 
-    done = run_batch(&b, gva, count, &rc);
+    done = run_batch(&b, args->a[0], count, &rc);
 
     pt_context_put(&b.c);
     finish_flushes(&b);
-    if (pdone) {
-        before += done;
-        (void)!copy_to_guest(pdone, &before, sizeof(before));
-    }
-    if (unlikely(rc == -ERESTART)) {
-        args->a[0] = gva + done * sizeof(struct mmuext_op);
-        args->a[1] = (count - done) | BATCH_CONTINUED;
-    }
+    batch_end(args, count, before, done, sizeof(struct mmuext_op), rc);
     return rc;
 }
 

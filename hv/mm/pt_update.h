@@ -129,7 +129,4 @@ int load_guest_cr3(mfn_t mfn) __must_check;
 /* CPUs on which vCPUs of a guest's bitmap may have translations cached. -EFAULT. */
 int vcpumask_to_cpus(const struct domain *d, uint64_t bitmap_gva, cpumask_t *cpus) __must_check;
 
-/* A preempted batch continues with this bit in its count (not of the ABI; guests that set it harm nobody). */
-#define BATCH_CONTINUED (1u << 31)
-
 #endif
