@@ -26,19 +26,22 @@ unit-tag = $(shell awk '/^\/\* $(1):/ { on = 1; sub(/^\/\* $(1):/, "") } \
 	on { sub(/^ \*[^\/]/, ""); end = index($$0, "*/"); print end ? substr($$0, 1, end - 1) : $$0; \
 	     if (end) exit }' tests/unit/test_$(2).c)
 
+# A source that several tests name is compiled once.
+$(UNIT_BUILD)/%.o: %.c tests/unit.mk
+	@mkdir -p $(@D)
+	$(UNIT_CC) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
+
 define unit-rules
-UNIT_OBJS_$(1) := $(patsubst %.c,$(UNIT_BUILD)/$(1)/%.o,tests/unit/test_$(1).c $(call unit-tag,unit,$(1)))
-$$(UNIT_OBJS_$(1)): $(UNIT_BUILD)/$(1)/%.o: %.c tests/unit.mk
-	@mkdir -p $$(@D)
-	$$(UNIT_CC) $$(UNIT_CFLAGS) -MMD -MP -c -o $$@ $$<
+UNIT_OBJS_$(1) := $(patsubst %.c,$(UNIT_BUILD)/%.o,tests/unit/test_$(1).c $(call unit-tag,unit,$(1)))
 $(UNIT_BUILD)/test_$(1): $$(UNIT_OBJS_$(1))
 	$$(UNIT_CC) $$(UNIT_LDFLAGS) -o $$@ $$^ $(call unit-tag,unit-ldflags,$(1)) -lcmocka
--include $$(UNIT_OBJS_$(1):.o=.d)
+UNIT_OBJS += $$(UNIT_OBJS_$(1))
 .PHONY: test-unit-$(1)
 test-unit-$(1): $(UNIT_BUILD)/test_$(1)
 	./$$<
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call unit-rules,$(t))))
+-include $(sort $(UNIT_OBJS:.o=.d))
 
 .PHONY: test-unit
 test-unit: $(UNIT_TESTS:%=$(UNIT_BUILD)/test_%)
