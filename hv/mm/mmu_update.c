@@ -94,13 +94,6 @@ static int update_one(struct batch *b, const struct mmu_update *req)
     return update_other_frame(b, _mfn(ptr >> PAGE_SHIFT), offset, req->val, preserve_ad);
 }
 
-static int fetch(struct mmu_update *req, uint64_t gva, uint32_t n)
-{
-    if (n == 1)
-        return copy_from_guest(req, gva, sizeof(*req));
-    return copy_from_guest(req, gva, n * sizeof(*req));
-}
-
 /* Does n requests, adds to *done how many are done. More follow if `more`. 0, -ERESTART, or what refused one.
  */
 static __always_inline int run_chunk(struct batch *b, const struct mmu_update *req, uint32_t n, bool more,
@@ -146,7 +139,7 @@ static uint32_t run_batch(struct batch *b, uint64_t gva, uint32_t count, int *rc
             *rc = -ERESTART;
             break;
         }
-        *rc = fetch(req, gva + done * sizeof(req[0]), n);
+        *rc = copy_from_guest(req, gva + done * sizeof(req[0]), n * sizeof(req[0]));
         if (likely(!*rc))
             *rc = run_chunk(b, req, n, done + n < count, &done);
         if (unlikely(*rc))
@@ -155,7 +148,7 @@ static uint32_t run_batch(struct batch *b, uint64_t gva, uint32_t count, int *rc
     return done;
 }
 
-long hc_mmu_update(struct hypercall_args *args)
+static noinline long mmu_update(struct hypercall_args *args)
 {
     uint32_t count, before, done;
     struct batch b;
@@ -179,4 +172,43 @@ long hc_mmu_update(struct hypercall_args *args)
         flush_tlb_local();
     batch_end(args, count, before, done, sizeof(struct mmu_update), rc);
     return rc;
+}
+
+/*
+ * One change of a level-1 entry of current's own: what a guest makes for each
+ * page that it maps. False: it is something else, and is fetched and checked as
+ * if for the first time.
+ */
+static __always_inline bool update_single_l1(const struct hypercall_args *args, int *rc)
+{
+    const struct domain *d = current->domain;
+    struct pt_context c;
+    struct mmu_update req;
+    struct page_info *table;
+    unsigned int level, cmd;
+
+    if ((uint32_t)args->a[1] != 1 || args->a[2] || (uint32_t)args->a[3] != DOMID_SELF ||
+        unlikely(current->mm.nr_pending) || copy_from_guest(&req, args->a[0], sizeof(req)))
+        return false;
+    cmd = req.ptr & 7;
+    if (unlikely(cmd == MMU_MACHPHYS_UPDATE || cmd > MMU_PT_UPDATE_NO_TRANSLATE ||
+                 !mfn_valid(_mfn(req.ptr >> PAGE_SHIFT))))
+        return false;
+    table = mfn_to_page(_mfn(req.ptr >> PAGE_SHIFT));
+    level = lock_table(table, d->id);
+    if (likely(level == 1)) {
+        pt_context_self(&c);
+        *rc = pt_update_l1(&c, (pte_t *)((char *)page_to_virt(table) + (req.ptr & (PAGE_SIZE - 1) & ~7UL)),
+                           req.val, cmd == MMU_PT_UPDATE_PRESERVE_AD);
+    }
+    if (likely(level))
+        unlock_table(table);
+    return level == 1;
+}
+
+long hc_mmu_update(struct hypercall_args *args)
+{
+    int rc;
+
+    return update_single_l1(args, &rc) ? rc : mmu_update(args);
 }
