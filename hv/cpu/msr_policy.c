@@ -167,6 +167,33 @@ static int intel_read(struct vcpu *v, uint32_t msr, uint64_t *value)
     return 0;
 }
 
+/* What the guest may see depends on its CPU policy. */
+static int policy_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+    switch (msr) {
+    case MSR_PLATFORM_INFO:
+        *value = v->domain->cpu_policy->cpuid_faulting ? PLATFORM_INFO_CPUID_FAULTING : 0;
+        return 0;
+    case MSR_ARCH_CAPABILITIES:
+        if (!pv_guest_has(v, X86_FEATURE_ARCH_CAPS))
+            return refuse_read(v, msr);
+        *value = cpu_policy_arch_caps(v->domain->cpu_policy);
+        return 0;
+    case MSR_TSC_AUX:
+        if (!pv_guest_has(v, X86_FEATURE_RDTSCP))
+            return refuse_read(v, msr);
+        *value = v->pv.tsc_aux;
+        return 0;
+    case MSR_K8_HWCR:
+    case MSR_AMD64_DE_CFG:
+        return amd_read(v, msr, value);
+    case MSR_FEATURE_CONTROL:
+        return intel_read(v, msr, value);
+    default:
+        return range_read(v, msr, value);
+    }
+}
+
 int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
     if (likely(msr == MSR_KERNEL_GS_BASE)) { /* of each task that a kernel switches from */
@@ -195,21 +222,8 @@ int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
     case MSR_MISC_ENABLE:
         *value = misc_enable();
         return 0;
-    case MSR_PLATFORM_INFO:
-        *value = v->domain->cpu_policy->cpuid_faulting ? PLATFORM_INFO_CPUID_FAULTING : 0;
-        return 0;
     case MSR_MISC_FEATURES_ENABLES:
         *value = v->pv.cpuid_faulting ? MISC_FEATURES_CPUID_FAULTING : 0;
-        return 0;
-    case MSR_ARCH_CAPABILITIES:
-        if (!pv_guest_has(v, X86_FEATURE_ARCH_CAPS))
-            return refuse_read(v, msr);
-        *value = cpu_policy_arch_caps(v->domain->cpu_policy);
-        return 0;
-    case MSR_TSC_AUX:
-        if (!pv_guest_has(v, X86_FEATURE_RDTSCP))
-            return refuse_read(v, msr);
-        *value = v->pv.tsc_aux;
         return 0;
     case MSR_MCG_CAP:
         *value = v->pv.mcg_cap;
@@ -217,16 +231,11 @@ int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
     case MSR_MC0_CTL ... MSR_MC31_MISC:
         *value = mc_bank_read(msr);
         return 0;
-    case MSR_K8_HWCR:
-    case MSR_AMD64_DE_CFG:
-        return amd_read(v, msr, value);
-    case MSR_FEATURE_CONTROL:
-        return intel_read(v, msr, value);
     case MSR_XEN_HYPERCALL_PAGE:
         *value = 0;
         return 0;
     default:
-        return range_read(v, msr, value);
+        return policy_read(v, msr, value);
     }
 }
 

@@ -21,8 +21,8 @@ uint32_t pci_cf8_read(uint32_t cf8, unsigned int offset, unsigned int bytes)
     unsigned long flags = spin_lock_irqsave(&pci_lock);
     uint32_t value;
 
-    pci_port_write(PCI_CF8, 4, cf8);
-    value = pci_port_read((uint16_t)(PCI_CFC + offset), bytes);
+    port_out(PCI_CF8, 4, cf8);
+    value = port_in((uint16_t)(PCI_CFC + offset), bytes);
     spin_unlock_irqrestore(&pci_lock, flags);
     return value;
 }
@@ -31,8 +31,8 @@ void pci_cf8_write(uint32_t cf8, unsigned int offset, unsigned int bytes, uint32
 {
     unsigned long flags = spin_lock_irqsave(&pci_lock);
 
-    pci_port_write(PCI_CF8, 4, cf8);
-    pci_port_write((uint16_t)(PCI_CFC + offset), bytes, value);
+    port_out(PCI_CF8, 4, cf8);
+    port_out((uint16_t)(PCI_CFC + offset), bytes, value);
     spin_unlock_irqrestore(&pci_lock, flags);
 }
 

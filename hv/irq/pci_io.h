@@ -1,37 +1,19 @@
-/* Port and memory access for PCI; unit tests put models of devices here. */
+/* Memory access for PCI, beside that by ports; unit tests put models of devices here. */
 #ifndef IRQ_PCI_IO_H
 #define IRQ_PCI_IO_H
 
 #include <base/types.h>
+#include <cpu/port_io.h>
 
 #define PCI_CF8 0xcf8
 #define PCI_CFC 0xcfc
 
 #ifdef HOSPES_UNIT_TEST
 
-uint32_t pci_port_read(uint16_t port, unsigned int bytes);
-void pci_port_write(uint16_t port, unsigned int bytes, uint32_t value);
 uint32_t pci_mmio_read(const volatile void *p, unsigned int bytes);
 void pci_mmio_write(volatile void *p, unsigned int bytes, uint32_t value);
 
 #else
-
-#include <cpu/insn.h>
-
-static inline uint32_t pci_port_read(uint16_t port, unsigned int bytes)
-{
-    return bytes == 4 ? inl(port) : bytes == 2 ? inw(port) : inb(port);
-}
-
-static inline void pci_port_write(uint16_t port, unsigned int bytes, uint32_t value)
-{
-    if (bytes == 4)
-        outl(port, value);
-    else if (bytes == 2)
-        outw(port, (uint16_t)value);
-    else
-        outb(port, (uint8_t)value);
-}
 
 static inline uint32_t pci_mmio_read(const volatile void *p, unsigned int bytes)
 {

@@ -1,11 +1,11 @@
 /* Port I/O of PV guests. */
 #include <pv/emulate_io.h>
+#include <cpu/port_io.h>
 #include <domain/domain.h>
 #include <irq/pci.h>
 #include <mm/guest_access.h>
 #include <pv/ioport.h>
 #include <pv/iopl.h>
-#include <pv/port_io.h>
 #include <pv/pv.h>
 
 #define PORT_PIT_CHANNEL0  0x40

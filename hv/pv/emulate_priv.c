@@ -11,6 +11,7 @@
 #include <cpu/fpu.h>
 #include <cpu/insn.h>
 #include <cpu/msr_policy.h>
+#include <cpu/port_io.h>
 #include <cpu/traps.h>
 #include <domain/domain.h>
 #include <lib/string.h>
@@ -24,7 +25,6 @@
 #include <pv/emulate_mem.h>
 #include <pv/flags.h>
 #include <pv/iopl.h>
-#include <pv/port_io.h>
 #include <pv/pv.h>
 #include <time/tsc.h>
 

@@ -177,9 +177,8 @@ long hc_sched_op_compat(struct hypercall_args *args)
 {
     switch ((uint32_t)args->a[0]) {
     case SCHEDOP_yield:
-        return op_yield();
     case SCHEDOP_block:
-        return op_block();
+        return hc_sched_op(args);
     case SCHEDOP_shutdown:
         return shut_down(current->domain, (uint32_t)args->a[1]);
     default:

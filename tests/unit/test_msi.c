@@ -29,7 +29,7 @@ static bool addressed(uint16_t port)
     return (cf8 & 0x80ffff00) == (0x80000000u | 0u << 16 | (uint32_t)here.devfn << 8) && port >= PCI_CFC;
 }
 
-uint32_t pci_port_read(uint16_t port, unsigned int bytes)
+uint32_t port_in(uint16_t port, unsigned int bytes)
 {
     uint32_t value = 0xffffffff;
 
@@ -38,7 +38,7 @@ uint32_t pci_port_read(uint16_t port, unsigned int bytes)
     return bytes == 4 ? value : value & ((1u << bytes * 8) - 1);
 }
 
-void pci_port_write(uint16_t port, unsigned int bytes, uint32_t value)
+void port_out(uint16_t port, unsigned int bytes, uint32_t value)
 {
     if (port == PCI_CF8)
         cf8 = value;

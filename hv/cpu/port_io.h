@@ -1,6 +1,6 @@
-/* The machine's ports by width; unit tests bring their own. */
-#ifndef PV_PORT_IO_H
-#define PV_PORT_IO_H
+/* The machine's ports by width (1, 2 or 4 bytes), and wbinvd; unit tests bring their own. */
+#ifndef CPU_PORT_IO_H
+#define CPU_PORT_IO_H
 
 #include <base/types.h>
 
