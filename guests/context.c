@@ -1,4 +1,5 @@
 /* What a vCPU keeps while another runs on its CPU: two vCPUs on one CPU, each with values of its own. */
+#include "common/context.h"
 #include "common/hypercall.h"
 #include "common/lib.h"
 #include "common/mm.h"
@@ -185,17 +186,11 @@ void second_main(void)
 
 static void start_second(void)
 {
-    memset(&ctx, 0, sizeof(ctx));
-    ctx.flags = VGCF_IN_KERNEL;
-    ctx.user_regs.rip = (uint64_t)second_main;
-    ctx.user_regs.rsp = (uint64_t)second_stack + sizeof(second_stack) - 8;
-    ctx.user_regs.cs = FLAT_KERNEL_CS64;
-    ctx.user_regs.ss = FLAT_KERNEL_SS64;
+    kernel_context(&ctx, (uint64_t)second_main, (uint64_t)second_stack + sizeof(second_stack) - 8,
+                   virt_to_mfn(kernel_l4));
     ctx.user_regs.rflags = 0x202;
     ctx.kernel_ss = FLAT_KERNEL_SS64;
     ctx.kernel_sp = ctx.user_regs.rsp;
-    ctx.ctrlreg[0] = 0x80050033;
-    ctx.ctrlreg[3] = xen_pfn_to_cr3(virt_to_mfn(kernel_l4));
     ctx.gdt_frames[0] = virt_to_mfn(gdt);
     ctx.gdt_ents = 512;
     ctx.event_callback_eip = (unsigned long)event_callback;

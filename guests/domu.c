@@ -3,6 +3,7 @@
  * and foreign mappings, runs it, and takes it apart: what the domain may do,
  * what dom0 sees of it, and what of it is left.
  */
+#include "common/context.h"
 #include "common/event.h"
 #include "common/hypercall.h"
 #include "common/lib.h"
@@ -220,15 +221,10 @@ static void test_context(void)
     fill_page(L1, fill_l1);
     fill_page(CODE, fill_code);
     fill_page(ANSWERS, fill_answers);
-    ctx.flags = VGCF_IN_KERNEL | VGCF_online;
-    ctx.user_regs.rip = DOMU_CODE;
-    ctx.user_regs.rsp = DOMU_STACK;
-    ctx.user_regs.cs = FLAT_KERNEL_CS64;
-    ctx.user_regs.ss = FLAT_KERNEL_SS64;
-    ctx.ctrlreg[0] = 0x80050033;
+    kernel_context(&ctx, DOMU_CODE, DOMU_STACK, virt_to_mfn(kernel_l4));
+    ctx.flags |= VGCF_online;
     memset(&dc, 0, sizeof(dc));
     set_xen_guest_handle(dc.u.vcpucontext.ctxt, &ctx);
-    ctx.ctrlreg[3] = xen_pfn_to_cr3(virt_to_mfn(kernel_l4));
     result_errno("setvcpucontext, our table", domctl(XEN_DOMCTL_setvcpucontext, ID));
     ctx.ctrlreg[3] = xen_pfn_to_cr3(frame[CODE]);
     result_errno("setvcpucontext, code as table", domctl(XEN_DOMCTL_setvcpucontext, ID));

@@ -1,4 +1,5 @@
 /* A second vCPU: creating it, running on it, events, interrupts and TLB flushes between the two. */
+#include "common/context.h"
 #include "common/event.h"
 #include "common/hypercall.h"
 #include "common/lib.h"
@@ -125,19 +126,13 @@ static uint64_t second_do(enum command c, uint64_t arg)
 
 static void fill_context(void)
 {
-    memset(&ctx, 0, sizeof(ctx));
-    ctx.flags = VGCF_IN_KERNEL;
-    ctx.user_regs.rip = (uint64_t)second_start;
-    ctx.user_regs.rsp = (uint64_t)second_stack + sizeof(second_stack) - 8;
-    ctx.user_regs.cs = FLAT_KERNEL_CS64;
-    ctx.user_regs.ss = FLAT_KERNEL_SS64;
+    kernel_context(&ctx, (uint64_t)second_start, (uint64_t)second_stack + sizeof(second_stack) - 8,
+                   virt_to_mfn(kernel_l4));
     ctx.user_regs.rflags = 0x202;
     ctx.user_regs.rdi = 0x1d1;
     ctx.user_regs.rsi = 0x151;
     ctx.kernel_ss = FLAT_KERNEL_SS64;
     ctx.kernel_sp = ctx.user_regs.rsp;
-    ctx.ctrlreg[0] = 0x80050033;
-    ctx.ctrlreg[3] = xen_pfn_to_cr3(virt_to_mfn(kernel_l4));
     ctx.event_callback_eip = (uint64_t)event_callback2;
     ctx.failsafe_callback_eip = (uint64_t)failsafe_callback;
 }

@@ -1,4 +1,5 @@
 #include "child.h"
+#include "context.h"
 #include "event.h"
 #include "hypercall.h"
 #include "lib.h"
@@ -102,15 +103,10 @@ void child_load(void (*entry)(volatile uint64_t *))
     if (size > PAGE_SIZE)
         memcpy(show(CODE2, PTE_DATA), __start_child_text + PAGE_SIZE, size - PAGE_SIZE);
     hide();
-    memset(c, 0, sizeof(*c));
-    c->flags = VGCF_IN_KERNEL | VGCF_online;
-    c->user_regs.rip = CHILD_CODE + (unsigned long)((const char *)entry - __start_child_text);
+    kernel_context(c, CHILD_CODE + (unsigned long)((const char *)entry - __start_child_text), STACK_TOP - 8,
+                   frame[L4]);
+    c->flags |= VGCF_online;
     c->user_regs.rdi = CHILD_ANSWERS;
-    c->user_regs.rsp = STACK_TOP - 8;
-    c->user_regs.cs = FLAT_KERNEL_CS64;
-    c->user_regs.ss = FLAT_KERNEL_SS64;
-    c->ctrlreg[0] = 0x80050033;
-    c->ctrlreg[3] = xen_pfn_to_cr3(frame[L4]);
     set_trap(c, 6, child_undefined);
     set_trap(c, 13, child_fault);
     set_trap(c, 14, child_page_fault);

@@ -1,4 +1,5 @@
 #include "domu.h"
+#include "context.h"
 #include "event.h"
 #include "hypercall.h"
 #include "trap.h"
@@ -250,15 +251,10 @@ static void set_context(const struct domu *d, const struct layout *l)
 {
     static struct vcpu_guest_context ctx;
 
-    memset(&ctx, 0, sizeof(ctx));
-    ctx.flags = VGCF_IN_KERNEL | VGCF_online;
-    ctx.user_regs.rip = (unsigned long)_start;
-    ctx.user_regs.rsp = (unsigned long)boot_stack + KERNEL_STACK_SIZE;
+    kernel_context(&ctx, (unsigned long)_start, (unsigned long)boot_stack + KERNEL_STACK_SIZE,
+                   d->mfn[l->tables]);
+    ctx.flags |= VGCF_online;
     ctx.user_regs.rsi = (unsigned long)pfn_to_virt(d->first_pfn + l->info);
-    ctx.user_regs.cs = FLAT_KERNEL_CS64;
-    ctx.user_regs.ss = FLAT_KERNEL_SS64;
-    ctx.ctrlreg[0] = 0x80050033;
-    ctx.ctrlreg[3] = xen_pfn_to_cr3(d->mfn[l->tables]);
     memset(&domctl_arg, 0, sizeof(domctl_arg));
     set_xen_guest_handle(domctl_arg.u.vcpucontext.ctxt, &ctx);
     must("setvcpucontext", domctl(XEN_DOMCTL_setvcpucontext, d->id));

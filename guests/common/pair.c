@@ -100,6 +100,38 @@ long far_transfer(long mfn, long dom, long ref)
     return t.status;
 }
 
+long far_swap(long a, long b, long c)
+{
+    struct gnttab_swap_grant_ref w = {.ref_a = (grant_ref_t)a, .ref_b = (grant_ref_t)b, .status = 99};
+
+    (void)c;
+    must("swap", grant_op(GNTTABOP_swap_grant_ref, &w, 1));
+    return w.status;
+}
+
+long far_sub_page(long ref, long flags, long off_len)
+{
+    union grant_entry_v2 *e = grant_entry_2((grant_ref_t)ref);
+
+    e->sub_page.page_off = (uint16_t)off_len;
+    e->sub_page.length = (uint16_t)(off_len >> 16);
+    __sync_synchronize();
+    *(volatile uint16_t *)&e->hdr.flags = (uint16_t)flags;
+    return 0;
+}
+
+long far_transitive(long ref, long dom, long of)
+{
+    union grant_entry_v2 *e = grant_entry_2((grant_ref_t)ref);
+
+    e->transitive.trans_domid = (domid_t)dom;
+    e->transitive.gref = (grant_ref_t)of;
+    e->hdr.domid = 0;
+    __sync_synchronize();
+    *(volatile uint16_t *)&e->hdr.flags = GTF_transitive;
+    return 0;
+}
+
 unsigned int trap_of_load(const void *at)
 {
     TRY("movq (%0), %%rax", ::"r"(at) : "rax");

@@ -24,6 +24,11 @@ domu_fn far_unmap;    /* handle, address, bus address: status */
 domu_fn far_map_own;  /* address, entry: update_va_mapping */
 domu_fn far_mmuext;   /* command, first, second argument */
 domu_fn far_transfer; /* mfn, domain, ref */
+domu_fn far_swap;     /* two refs: status */
+
+/* The same, of a table of version 2. */
+domu_fn far_sub_page;   /* ref, flags, offset | length << 16 of a grant that is there already */
+domu_fn far_transitive; /* ref, domain, its ref: a grant to dom0 of what that one granted */
 
 /* The vector of a trap that a load or store at an address of ours takes, 0: none. */
 unsigned int trap_of_load(const void *at);

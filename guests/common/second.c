@@ -1,4 +1,5 @@
 #include "second.h"
+#include "context.h"
 #include "hypercall.h"
 #include "lib.h"
 #include "mm.h"
@@ -18,14 +19,7 @@ struct vcpu_guest_context *second_context(void (*main)(void))
     static struct vcpu_guest_context context;
 
     event2_hook = mask_events;
-    memset(&context, 0, sizeof(context));
-    context.flags = VGCF_IN_KERNEL;
-    context.user_regs.rip = (uint64_t)main;
-    context.user_regs.rsp = (uint64_t)stack + sizeof(stack) - 8;
-    context.user_regs.cs = FLAT_KERNEL_CS64;
-    context.user_regs.ss = FLAT_KERNEL_SS64;
-    context.ctrlreg[0] = 0x80050033;
-    context.ctrlreg[3] = xen_pfn_to_cr3(virt_to_mfn(kernel_l4));
+    kernel_context(&context, (uint64_t)main, (uint64_t)stack + sizeof(stack) - 8, virt_to_mfn(kernel_l4));
     context.event_callback_eip = (uint64_t)event_callback2;
     return &context;
 }
