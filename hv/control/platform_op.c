@@ -4,6 +4,7 @@
  */
 #include <acpi/power.h>
 #include <base/errno.h>
+#include <base/nospec.h>
 #include <control/control_lock.h>
 #include <control/hypercall.h>
 #include <cpu/features.h>
@@ -61,15 +62,18 @@ static long firmware_info(struct xenpf_firmware_info *info)
 
 static long get_cpuinfo(struct xenpf_pcpuinfo *info)
 {
+    uint32_t cpu;
+
     info->max_present = nr_cpus - 1;
     if (!cpu_present(info->xen_cpuid)) {
         info->flags = XEN_PCPU_FLAGS_INVALID;
         info->apic_id = info->acpi_id = ~0u;
         return 0;
     }
-    info->flags = cpumask_test(&cpu_online_map, info->xen_cpuid) ? XEN_PCPU_FLAGS_ONLINE : 0;
-    info->apic_id = cpu_to_apicid[info->xen_cpuid];
-    info->acpi_id = cpu_to_acpiid[info->xen_cpuid];
+    cpu = (uint32_t)index_nospec(info->xen_cpuid, nr_cpus);
+    info->flags = cpumask_test(&cpu_online_map, cpu) ? XEN_PCPU_FLAGS_ONLINE : 0;
+    info->apic_id = cpu_to_apicid[cpu];
+    info->acpi_id = cpu_to_acpiid[cpu];
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* domctl and sysctl: CPU policies. */
 #include <base/errno.h>
+#include <base/nospec.h>
 #include <control/policy.h>
 #include <cpu/cpuid_policy.h>
 #include <domain/domain.h>
@@ -131,19 +132,20 @@ static struct cpuid_regs *place(struct cpu_policy *p, uint32_t leaf, uint32_t su
 {
     switch (leaf) {
     case 4:
-        return sub < POLICY_CACHE_LEAVES ? &p->cache[sub] : NULL;
+        return sub < POLICY_CACHE_LEAVES ? &p->cache[index_nospec(sub, POLICY_CACHE_LEAVES)] : NULL;
     case 7:
-        return sub < POLICY_FEATURE_LEAVES ? &p->feature[sub] : NULL;
+        return sub < POLICY_FEATURE_LEAVES ? &p->feature[index_nospec(sub, POLICY_FEATURE_LEAVES)] : NULL;
     case 0xb:
-        return sub < POLICY_TOPOLOGY_LEAVES ? &p->topology[sub] : NULL;
+        return sub < POLICY_TOPOLOGY_LEAVES ? &p->topology[index_nospec(sub, POLICY_TOPOLOGY_LEAVES)] : NULL;
     case 0xd:
-        return sub < POLICY_XSTATE_LEAVES ? &p->xstate[sub] : NULL;
+        return sub < POLICY_XSTATE_LEAVES ? &p->xstate[index_nospec(sub, POLICY_XSTATE_LEAVES)] : NULL;
     }
     if (sub != NO_SUB)
         return NULL;
     if (leaf < POLICY_BASIC_LEAVES)
-        return &p->basic[leaf];
-    return leaf - EXT_BASE < POLICY_EXT_LEAVES ? &p->ext[leaf - EXT_BASE] : NULL;
+        return &p->basic[index_nospec(leaf, POLICY_BASIC_LEAVES)];
+    leaf -= EXT_BASE;
+    return leaf < POLICY_EXT_LEAVES ? &p->ext[index_nospec(leaf, POLICY_EXT_LEAVES)] : NULL;
 }
 
 static int read_leaf(struct cpu_policy *p, const xen_cpuid_leaf_t *leaf)

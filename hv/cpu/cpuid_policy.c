@@ -10,6 +10,7 @@
  */
 #include <cpu/cpuid_policy.h>
 #include <base/errno.h>
+#include <base/nospec.h>
 #include <cpu/control.h>
 #include <cpu/fpu.h>
 #include <cpu/msr_policy.h>
@@ -392,23 +393,23 @@ static void basic_leaf(const struct vcpu *v, uint32_t leaf, uint32_t sub, struct
         break;
     case 4:
         if (sub < POLICY_CACHE_LEAVES)
-            *out = p->cache[sub];
+            *out = p->cache[index_nospec(sub, POLICY_CACHE_LEAVES)];
         break;
     case 7:
         if (sub <= p->feature[0].a)
-            *out = p->feature[sub];
+            *out = p->feature[index_nospec(sub, POLICY_FEATURE_LEAVES)];
         break;
     case 0xb:
         if (sub < POLICY_TOPOLOGY_LEAVES)
-            *out = p->topology[sub];
+            *out = p->topology[index_nospec(sub, POLICY_TOPOLOGY_LEAVES)];
         break;
     case 0xd:
         if (sub < POLICY_XSTATE_LEAVES)
-            *out = p->xstate[sub];
+            *out = p->xstate[index_nospec(sub, POLICY_XSTATE_LEAVES)];
         leaf_d(v, sub, out);
         break;
     default:
-        *out = p->basic[leaf];
+        *out = p->basic[index_nospec(leaf, POLICY_BASIC_LEAVES)];
     }
 }
 
@@ -461,7 +462,7 @@ void cpuid_for_guest(struct vcpu *v, uint32_t leaf, uint32_t sub, struct cpuid_r
     if (leaf - XEN_CPUID_FIRST_LEAF <= XEN_CPUID_MAX_NUM_LEAVES)
         xen_leaf(v, leaf - XEN_CPUID_FIRST_LEAF, sub, out);
     else if (leaf >> 31)
-        *out = leaf <= p->ext[0].a ? p->ext[leaf & 0xff] : *out;
+        *out = leaf <= p->ext[0].a ? p->ext[index_nospec(leaf & 0xff, POLICY_EXT_LEAVES)] : *out;
     else
         basic_leaf(v, leaf, sub, out);
 }

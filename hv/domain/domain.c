@@ -17,6 +17,7 @@
 #include <base/atomic.h>
 #include <base/bug.h>
 #include <base/errno.h>
+#include <base/nospec.h>
 #include <control/hypercall.h>
 #include <cpu/cpuid_policy.h>
 #include <cpu/softirq.h>
@@ -52,7 +53,7 @@ struct domain *domain_by_id(domid_t id)
 
     if (id >= DOMID_FIRST_RESERVED)
         return NULL;
-    leaf = load_acquire(&domain_table[id >> LEAF_BITS]);
+    leaf = load_acquire(&domain_table[index_nospec(id >> LEAF_BITS, NR_LEAVES)]);
     return leaf ? load_acquire(&leaf[id & (LEAF_SIZE - 1)]) : NULL;
 }
 

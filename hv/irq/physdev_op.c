@@ -1,6 +1,7 @@
 /* HYPERVISOR_physdev_op (<xen/physdev.h>): dom0 and driver domains about the machine's interrupts and
  * devices. */
 #include <base/errno.h>
+#include <base/nospec.h>
 #include <base/compiler.h>
 #include <control/hypercall.h>
 #include <domain/domain.h>
@@ -310,7 +311,8 @@ static const struct physdev_row rows[] = {
 
 static long do_physdev_op(uint64_t cmd, uint64_t arg_va)
 {
-    const struct physdev_row *row = cmd < ARRAY_SIZE(rows) ? &rows[cmd] : NULL;
+    const struct physdev_row *row =
+        cmd < ARRAY_SIZE(rows) ? &rows[index_nospec(cmd, ARRAY_SIZE(rows))] : NULL;
     union physdev_arg arg = {0};
     int rc;
 

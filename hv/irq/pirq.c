@@ -2,6 +2,7 @@
 #include <base/bug.h>
 #include <base/compiler.h>
 #include <base/errno.h>
+#include <base/nospec.h>
 #include <control/hypercall.h>
 #include <cpu/smp.h>
 #include <domain/domain.h>
@@ -44,13 +45,15 @@ void pirq_domain_free(struct domain *d)
 /* Entries appear under LOCK_PIRQ and stay, so finding one needs no lock. */
 static struct pirq *pirq_find(const struct domain *d, uint32_t n)
 {
-    return n < d->irq.nr_pirqs ? load_acquire(&d->irq.pirqs[n]) : NULL;
+    if (n >= d->irq.nr_pirqs)
+        return NULL;
+    return load_acquire(&d->irq.pirqs[index_nospec(n, d->irq.nr_pirqs)]);
 }
 
 /* LOCK_PIRQ held, n in range. */
 static struct pirq *pirq_create(struct domain *d, uint32_t n)
 {
-    struct pirq *p = d->irq.pirqs[n];
+    struct pirq *p = d->irq.pirqs[index_nospec(n, d->irq.nr_pirqs)];
 
     if (p)
         return p;
@@ -187,7 +190,7 @@ void pirq_set_vcpu(struct domain *d, uint32_t pirq, uint32_t port, struct vcpu *
 
 static bool number_free(const struct domain *d, uint32_t n)
 {
-    const struct pirq *p = d->irq.pirqs[n];
+    const struct pirq *p = d->irq.pirqs[index_nospec(n, d->irq.nr_pirqs)];
 
     return !p || (p->irq == IRQ_NONE && !p->reserved);
 }
@@ -251,7 +254,7 @@ static int choose_gsi_number(const struct domain *d, uint32_t gsi, int pirq, boo
     if (*done)
         return have;
     if (pirq >= 0) {
-        const struct pirq *p = d->irq.pirqs[pirq];
+        const struct pirq *p = d->irq.pirqs[index_nospec((uint32_t)pirq, d->irq.nr_pirqs)];
 
         return have >= 0 || (p && p->irq != IRQ_NONE) ? -EEXIST : pirq;
     }

@@ -1,6 +1,7 @@
 /* Debug registers of guests. */
 #include <pv/debugreg.h>
 #include <base/errno.h>
+#include <base/nospec.h>
 #include <control/hypercall.h>
 #include <cpu/control.h>
 #include <cpu/insn.h>
@@ -59,6 +60,7 @@ static int set_address(struct vcpu *v, uint32_t reg, uint64_t value)
 {
     if (!address_ok(value))
         return -EPERM;
+    reg = (uint32_t)index_nospec(reg, 4);
     v->pv.debugreg[reg] = value;
     if (v == current && v->pv.debug_active)
         write_address(reg, value);
@@ -139,7 +141,7 @@ int pv_get_debugreg(struct vcpu *v, uint32_t reg, uint64_t *value)
     }
     if (reg > 7)
         return -ENODEV;
-    *value = v->pv.debugreg[reg];
+    *value = v->pv.debugreg[index_nospec(reg, 8)];
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include <pv/descriptor.h>
 #include <base/atomic.h>
 #include <base/errno.h>
+#include <base/nospec.h>
 #include <base/spinlock.h>
 #include <control/hypercall.h>
 #include <cpu/desc.h>
@@ -284,7 +285,10 @@ bool pv_read_descriptor(const struct vcpu *v, uint16_t selector, uint64_t *desc)
     } else if (page == FIRST_RESERVED_GDT_PAGE) {
         table = mfn_to_virt(cpu_gdt_mfn(smp_processor_id()));
     } else {
-        if (page > FIRST_RESERVED_GDT_PAGE || !v->pv.gdt_pages[page])
+        if (page > FIRST_RESERVED_GDT_PAGE)
+            return false;
+        page = (unsigned int)index_nospec(page, PV_GDT_FRAMES);
+        if (!v->pv.gdt_pages[page])
             return false;
         table = page_to_virt(v->pv.gdt_pages[page]);
     }
@@ -302,6 +306,7 @@ bool pv_map_ldt_page(struct vcpu *v, uint64_t offset)
     if (i >= ARRAY_SIZE(v->pv.ldt_pages) || offset >= v->pv.ldt_entries * sizeof(uint64_t) ||
         (v->pv.ldt_mapped >> i & 1) || !v->pv.kernel_table || !guest_range_ok(va, PAGE_SIZE))
         return false;
+    i = (unsigned int)index_nospec(i, ARRAY_SIZE(v->pv.ldt_pages));
     entry = read_l1_entry(v, va);
     if (!(entry & PTE_P))
         return false;
