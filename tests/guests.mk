@@ -49,8 +49,8 @@ test-guests: $(GUESTS) $(GUEST_HYPERVISOR)
 
 soak-guests: $(GUESTS) $(GUEST_HYPERVISOR)
 	@mkdir -p $(BUILD)/results
-	HYPERVISOR=$(HYPERVISOR) FUZZ_SEEDS=$(or $(FUZZ_SEEDS),50) SUITE=guests-soak /usr/bin/python3 -m pytest -q -p no:cacheprovider \
-	    -k fuzz tests/guests
+	HYPERVISOR=$(HYPERVISOR) FUZZ_SEEDS=$(or $(FUZZ_SEEDS),50) SUITE=guests-soak SOAK=1 /usr/bin/python3 -m pytest -q -p no:cacheprovider \
+	    -k 'fuzz or hardened' tests/guests
 
 $(BUILD)/oracle/xen:
 	@mkdir -p $(BUILD)/oracle/deb

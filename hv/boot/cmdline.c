@@ -26,6 +26,40 @@ __init int parse_bool(const char *value)
     return -EINVAL;
 }
 
+__init int parse_named_bool(const char *item, const char *name)
+{
+    bool negated = !strncmp(item, "no-", 3);
+    size_t n = strlen(name);
+
+    item += negated ? 3 : 0;
+    if (strncmp(item, name, n) || (item[n] && item[n] != '='))
+        return -ENOENT;
+    if (negated)
+        return item[n] ? -EINVAL : 0;
+    return parse_bool(item[n] ? item + n + 1 : "");
+}
+
+__init int parse_items(const char *value, int (*parse)(const char *item))
+{
+    static __initdata char item[CMDLINE_MAX];
+    int err;
+
+    do {
+        const char *end = strchr(value, ',');
+        size_t n = end ? (size_t)(end - value) : strlen(value);
+
+        if (n >= sizeof(item))
+            return -ERANGE;
+        memcpy(item, value, n);
+        item[n] = '\0';
+        err = parse(item);
+        value += n + 1;
+        if (!end)
+            return err;
+    } while (!err);
+    return err;
+}
+
 static __init int set_uint(const struct boot_option *opt, const char *value)
 {
     const char *end;

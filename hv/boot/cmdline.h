@@ -88,4 +88,10 @@ const char *cmdline_saved(void);
 /* A boolean value as in BOOT_OPTION_BOOL: 1, 0, or -EINVAL.  "" is true. */
 int parse_bool(const char *value);
 
+/* The same for one item of a list: "name", "no-name", "name=value". -ENOENT: another name. */
+int parse_named_bool(const char *item, const char *name);
+
+/* Calls @parse for each item of a list separated by commas, up to the first that gives an error. */
+int parse_items(const char *value, int (*parse)(const char *item));
+
 #endif

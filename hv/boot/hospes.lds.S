@@ -22,6 +22,12 @@ SECTIONS
     _stext = .;
     .text : AT(ADDR(.text) - VMM_IMAGE_START) {
         *(.text.head)
+        . = ALIGN(4096);
+        _sentry_text = .; /* what is mapped in guest mode, too: mm/xpti.c */
+        *(.text.entry)
+        *(.text.entry.stubs)
+        . = ALIGN(4096);
+        _eentry_text = .;
         *(.text .text.*)
     } :image
     . = ALIGN(4096);
@@ -38,6 +44,10 @@ SECTIONS
         __start_smap_patch = .;
         *(.smap_patch)
         __stop_smap_patch = .;
+        . = ALIGN(8);
+        __start_mitigate_sites = .;
+        *(.mitigate_sites)
+        __stop_mitigate_sites = .;
         . = ALIGN(8);
         __start_symtab = .;
         *(.symtab_data)

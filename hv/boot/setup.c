@@ -19,6 +19,7 @@
 #include <cpu/insn.h>
 void smap_patch_init(void);
 #include <cpu/smp.h>
+#include <cpu/spec_ctrl.h>
 #include <cpu/stack.h>
 #include <domain/domain.h>
 #include <efi/platform.h>
@@ -33,6 +34,7 @@ void smap_patch_init(void);
 #include <mm/tlb.h>
 #include <mm/validate.h>
 #include <mm/vmm_paging.h>
+#include <mm/xpti.h>
 #include <pv/traps.h>
 #include <sched/sched.h>
 #include <time/time.h>
@@ -153,6 +155,8 @@ static uint64_t __init find_rsdp(void)
 static void __init boot_continue(void)
 {
     desc_init_cpu(0, stack_block_va(0));
+    if (xpti_init_cpu(0))
+        boot_refuse("too little memory: no page tables for the boot CPU's guests");
     cpuid_policy_init();
     smap_patch_init();
     tlb_init();
@@ -190,6 +194,8 @@ void __init boot_start(void)
     if (boot_info.has_efi)
         efi_system_read(boot_info.efi_system_table);
     l1tf_init();
+    spec_ctrl_init();
+    spec_ctrl_report();
     cpu_control_init();
     fpu_init();
     fpu_init_cpu();

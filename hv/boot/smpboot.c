@@ -18,6 +18,7 @@
 #include <mm/page.h>
 #include <mm/tlb.h>
 #include <mm/vmm_paging.h>
+#include <mm/xpti.h>
 #include <sched/sched.h>
 #include <time/time.h>
 
@@ -68,7 +69,7 @@ static bool __init wait_alive(void)
 
 static bool __init start_cpu(uint32_t cpu, uint32_t apicid)
 {
-    if (percpu_create(cpu) || stack_block_create(cpu) || sched_init_cpu(cpu)) {
+    if (percpu_create(cpu) || stack_block_create(cpu) || xpti_init_cpu(cpu) || sched_init_cpu(cpu)) {
         printk_warn("CPU with APIC id %u not started: out of memory\n", apicid);
         return false;
     }

@@ -114,7 +114,6 @@ const char *const cmdline_ignored[] __initconst = {
     "preferred-cstates",
     "psr",
     "pv",
-    "pv-l1tf",
     "pv-linear-pt",
     "rcu-idle-timer-period-ms",
     "rmrr",
@@ -128,7 +127,6 @@ const char *const cmdline_ignored[] __initconst = {
     "scrub-domheap",
     "serial_tx_buffer",
     "snb_igd_quirk",
-    "spec-ctrl",
     "tbuf_size",
     "tdt",
     "tevt_mask",
@@ -151,6 +149,5 @@ const char *const cmdline_ignored[] __initconst = {
     "x2apic",
     "x2apic-mode",
     "x2apic_phys",
-    "xpti",
     NULL,
 };

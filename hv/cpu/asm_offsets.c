@@ -12,6 +12,9 @@ void asm_offsets(void)
     DEFINE(INFO_syscall_stack, offsetof(struct cpu_info, syscall_stack));
     DEFINE(INFO_current, offsetof(struct cpu_info, current_vcpu));
     DEFINE(INFO_percpu_offset, offsetof(struct cpu_info, percpu_offset));
+    DEFINE(INFO_vmm_cr3, offsetof(struct cpu_info, vmm_cr3));
+    DEFINE(INFO_guest_cr3, offsetof(struct cpu_info, guest_cr3));
+    DEFINE(INFO_guest_l4, offsetof(struct cpu_info, guest_l4));
     DEFINE(VCPU_vcpu_info, offsetof(struct vcpu, vcpu_info));
     DEFINE(VCPU_nmi_pending, offsetof(struct vcpu, pv.nmi_pending));
     DEFINE(VCPU_kernel_mode, offsetof(struct vcpu, pv.kernel_mode));

@@ -2,9 +2,11 @@
 #include <cpu/cpu_info.h>
 #include <cpu/fpu.h>
 #include <cpu/insn.h>
+#include <cpu/spec_ctrl.h>
 #include <cpu/stack.h>
 #include <mm/tlb.h>
 #include <mm/vmm_paging.h>
+#include <mm/xpti.h>
 #include <pv/debugreg.h>
 #include <pv/descriptor.h>
 #include <pv/pv.h>
@@ -34,6 +36,9 @@ static void load_guest(struct vcpu *v)
 {
     *guest_regs() = v->regs;
     pv_load_descriptors(v);
+    if (unlikely(xpti_enabled()))
+        xpti_load(v);
+    spec_ctrl_switch(v->domain);
     fpu_restore(v); /* and CR4 */
     pv_load_debugregs(v);
     if (!pv_load_segments(v))

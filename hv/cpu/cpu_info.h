@@ -19,6 +19,16 @@
 
 struct vcpu;
 
+/* SDM vol 3, 8.7 */
+struct tss {
+    uint32_t reserved0;
+    uint64_t rsp[3];
+    uint64_t reserved1;
+    uint64_t ist[7];
+    uint64_t reserved2;
+    uint16_t reserved3, iomap_base;
+} __packed;
+
 struct cpu_info {
     /* The guest's registers while the VMM runs for it; TSS.RSP0 points to &guest_regs.es. */
     struct cpu_user_regs guest_regs;
@@ -28,7 +38,11 @@ struct cpu_info {
     struct vcpu *current_vcpu;
     uint32_t cpu;       /* index of this CPU, 0 is the boot CPU */
     uint32_t irq_depth; /* interrupt handlers nested on this CPU */
-    uint64_t pad;
+    uint64_t pad;       /* the CPU pushes at &guest_regs.es, which must be a multiple of 16 */
+    uint64_t vmm_cr3;   /* see cpu/mitigate.S */
+    uint64_t guest_cr3; /* of the level-4 table for guest mode, if the guest has one of its own */
+    uint64_t guest_l4;  /* and that table's address */
+    struct tss tss;     /* here because this page is mapped in guest mode as well */
 };
 
 #ifndef HOSPES_UNIT_TEST

@@ -8,16 +8,6 @@
 #include <mm/page.h>
 #include <mm/vmm_paging.h>
 
-/* SDM vol 3, 8.7 */
-struct tss {
-    uint32_t reserved0;
-    uint64_t rsp[3];
-    uint64_t reserved1;
-    uint64_t ist[7];
-    uint64_t reserved2;
-    uint16_t reserved3, iomap_base;
-} __packed;
-
 struct idt_gate {
     uint16_t offset0, selector;
     uint8_t ist, type;
@@ -45,7 +35,6 @@ struct desc_ptr {
 /* TF, IF, DF, IOPL, NT, RF, AC: the entry code begins with none of them. */
 #define SYSCALL_FLAG_MASK 0x57700UL
 
-static DEFINE_PER_CPU(struct tss, tss);
 static struct idt_gate idt[256] __aligned(4096) __section(".data.ro_after_init");
 /* One page per CPU; allocated with the CPU's other areas. */
 static uint64_t gdt_pages[MAX_CPUS] __ro_after_init;
@@ -70,7 +59,6 @@ static void fill_gdt_page(uint32_t cpu)
     *gdt_entry(cpu, GUEST_CS32) = 0x00cffb000000ffff;
     *gdt_entry(cpu, GUEST_DS) = 0x00cff3000000ffff;
     *gdt_entry(cpu, GUEST_CS64) = 0x00affb000000ffff;
-    set_system_desc(gdt_entry(cpu, TSS_SELECTOR), (uint64_t)&per_cpu(tss, cpu), sizeof(struct tss) - 1, 0x89);
     set_system_desc(gdt_entry(cpu, LDT_SELECTOR), 0, 0, 0x82);
 }
 
@@ -100,6 +88,11 @@ void cpu_load_ldt(uint64_t base, uint32_t entries)
         selector = LDT_SELECTOR;
     }
     __asm__ __volatile__("lldt %w0" : : "rm"(selector));
+}
+
+uint64_t idt_base(void)
+{
+    return (uint64_t)idt;
 }
 
 static void set_gate(uint32_t vector, uint8_t dpl)
@@ -137,9 +130,9 @@ void idt_init(void)
     idt_set_ist(18, IST_MCE);
 }
 
-static void init_tss(uint32_t cpu, uint64_t block)
+static void init_tss(uint64_t block)
 {
-    struct tss *t = &per_cpu(tss, cpu);
+    struct tss *t = &stack_block_info(block)->tss;
 
     t->rsp[0] = (uint64_t)stack_block_info(block) + REGS_es;
     t->ist[IST_DF - 1] = block + (STACK_PAGE_DF + 1) * PAGE_SIZE;
@@ -182,9 +175,10 @@ void desc_init_cpu(uint32_t cpu, uint64_t stack_block)
                          : "r"(VMM_DS), "r"(0), "i"(VMM_CS)
                          : "rax", "memory");
     __asm__ __volatile__("lidt %0" : : "m"(idtr));
-    init_tss(cpu, stack_block);
+    init_tss(stack_block);
     /* LTR marks the descriptor busy; a CPU that comes up again must find it available. */
-    set_system_desc(gdt_entry(cpu, TSS_SELECTOR), (uint64_t)&per_cpu(tss, cpu), sizeof(struct tss) - 1, 0x89);
+    set_system_desc(gdt_entry(cpu, TSS_SELECTOR), (uint64_t)&stack_block_info(stack_block)->tss,
+                    sizeof(struct tss) - 1, 0x89);
     __asm__ __volatile__("ltr %w0" : : "r"(TSS_SELECTOR));
     cpu_load_ldt(0, 0);
     init_syscall(stack_block);

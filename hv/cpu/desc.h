@@ -25,6 +25,8 @@ enum ist { IST_NONE, IST_DF, IST_NMI, IST_MCE, IST_DB };
 
 /* Fills the shared IDT; boot CPU, once. */
 void idt_init(void);
+/* The page that holds it, in the image. */
+uint64_t idt_base(void);
 /* Gives the CPU its (zeroed, direct-mapped) reserved GDT page; needs its per-CPU area. */
 void desc_alloc_cpu(uint32_t cpu, void *page);
 /* Loads GDT, IDT, TSS of this CPU, and the registers that SYSCALL and SYSENTER use. stack_block is its base.

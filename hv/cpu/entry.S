@@ -9,6 +9,7 @@
 #include <asm_offsets.h>
 #include <cpu/cpu_info.h>
 #include <cpu/desc.h>
+#include <cpu/mitigate.h>
 
 /* entry_vector, VECTOR_SYSCALL and VECTOR_SYSCALL32 of pv/traps.h. */
 #define TRAP_SYSCALL   0x100
@@ -16,7 +17,7 @@
 #define RFLAGS_TF    0x100
 #define RFLAGS_RF    0x10000
 
-    .text
+    .section .text.entry, "ax"
 
 .macro SAVE_REGS
     push    %rdi
@@ -65,6 +66,49 @@
     .popsection
 .endm
 
+/* The routine may clobber RCX, RDX and R11; mitigate_exit also RAX, RSI and RDI. */
+.macro MITIGATE routine:req, insn:vararg
+661:
+    \insn
+662:
+    .if (662b - 661b) < 5
+    .error "too short to be replaced by a jump"
+    .endif
+    .pushsection .text.entry.stubs, "ax"
+663:
+    call    \routine
+    \insn
+    jmp     662b
+    .popsection
+    .pushsection .mitigate_sites, "a"
+    .balign 4
+    .long   661b - .
+    .long   663b - .
+    .popsection
+.endm
+
+/*
+ * The same around a call from a handler that returns to where it interrupted,
+ * which may have been on a guest's tables.
+ */
+.macro MITIGATE_CALL function:req
+661:
+    call    \function
+662:
+    .pushsection .text.entry.stubs, "ax"
+663:
+    call    mitigate_ist_enter
+    call    \function
+    call    mitigate_ist_leave
+    jmp     662b
+    .popsection
+    .pushsection .mitigate_sites, "a"
+    .balign 4
+    .long   661b - .
+    .long   663b - .
+    .popsection
+.endm
+
 /* RBP chains to the interrupted code only if that is the VMM's. */
     .balign 16
 trap_common:
@@ -75,7 +119,7 @@ trap_common:
     testb   $3, REGS_cs(%rsp)
     jz      1f
     xor     %ebp, %ebp
-    cmpl    $0x20, REGS_entry_vector(%rsp)
+    MITIGATE mitigate_trap, cmpl $0x20, REGS_entry_vector(%rsp)
     jae     2f
 4:  call    pv_handle_exception
     jmp     exit_to_guest
@@ -84,7 +128,7 @@ trap_common:
     call    do_irq
     jmp     exit_to_guest
 
-1:  cmpl    $0x20, REGS_entry_vector(%rsp)
+1:  MITIGATE mitigate_vmm_trap, cmpl $0x20, REGS_entry_vector(%rsp)
     jae     3f
     call    handle_vmm_exception
     jmp     return_to_vmm
@@ -102,7 +146,7 @@ return_to_vmm:
     SAVE_REGS
     ENTRY_CLAC
     mov     %rsp, %rdi
-    call    \handler
+    MITIGATE_CALL \handler
     RESTORE_REGS
     add     $8, %rsp
     iretq
@@ -132,14 +176,14 @@ debug_common:
     or      $(STACK_BLOCK_SIZE - 1), %rdi
     sub     $(CPU_INFO_SIZE - 1), %rdi /* guest_regs, first in struct cpu_info */
     mov     %rdi, %rsp
-    mov     $(REGS_es / 8), %ecx
+    MITIGATE mitigate_syscall, mov $(REGS_es / 8), %ecx
     rep movsq
     mov     %rsp, %rdi
     xor     %ebp, %ebp
     call    pv_handle_exception
     jmp     exit_to_guest
 1:  mov     %rsp, %rdi
-    call    handle_vmm_exception
+    MITIGATE_CALL handle_vmm_exception
     jmp     return_to_vmm
 
     .balign 16
@@ -199,7 +243,7 @@ vector = vector + 1
     .globl entry_syscall64
 entry_syscall64:
     SYSCALL_FRAME GUEST_CS64, TRAP_SYSCALL
-    mov     INFO_current(%rsp), %rsi
+    MITIGATE mitigate_syscall, mov INFO_current(%rsp), %rsi
     cmpb    $0, VCPU_kernel_mode(%rsi)
     je      1f
     cmp     $HYPERCALL_iret, %rax
@@ -217,7 +261,7 @@ entry_syscall64:
 entry_syscall32:
     SYSCALL_FRAME GUEST_CS32, TRAP_SYSCALL32
     sti
-    call    pv_handle_syscall32
+    MITIGATE mitigate_syscall, call pv_handle_syscall32
     jmp     exit_to_guest
 
 /* SYSENTER saves nothing of the caller's; the ABI gives zeroes (compat programs keep it in the vDSO's convention). */
@@ -239,7 +283,7 @@ entry_sysenter:
     sti
     mov     %rsp, %rdi
     xor     %ebp, %ebp
-    call    pv_handle_sysenter
+    MITIGATE mitigate_syscall, call pv_handle_sysenter
     jmp     exit_to_guest
 
 /*
@@ -264,7 +308,7 @@ exit_to_guest:
     cmp     $0xff, %edx
     jb      3f
     /* VECTOR_SYSCALL: for SYSRET, which faults in ring 0 on a RIP that is not canonical. */
-4:  cmpl    $TRAP_SYSCALL, REGS_entry_vector(%rsp)
+4:  MITIGATE mitigate_exit, cmpl $TRAP_SYSCALL, REGS_entry_vector(%rsp)
     jne     2f
     testl   $(RFLAGS_RF | RFLAGS_TF), REGS_rflags(%rsp)
     jnz     2f

@@ -6,6 +6,7 @@
 #include <cpu/control.h>
 #include <cpu/insn.h>
 #include <cpu/msr.h>
+#include <cpu/spec_ctrl.h>
 #include <domain/domain.h>
 #include <lib/string.h>
 
@@ -265,4 +266,5 @@ void cpu_control_init(void)
         wrmsr_safe(MSR_MISC_FEATURES_ENABLES, value | MISC_FEATURES_CPUID_FAULTING);
     if (host_cpu.vendor == VENDOR_AMD && cpu_has(LFENCE_DISPATCH) && rdmsr_safe(MSR_AMD64_DE_CFG, &value))
         wrmsr_safe(MSR_AMD64_DE_CFG, value | DE_CFG_LFENCE_SERIALIZE);
+    spec_ctrl_init_cpu();
 }

@@ -74,10 +74,14 @@
 #define MSR_AMD64_DE_CFG       0xc0011029
 #define MSR_FAM10H_MMIO_CONF   0xc0010058
 
-#define EFER_SCE BIT(0)
-#define EFER_LME BIT(8)
-#define EFER_LMA BIT(10)
-#define EFER_NX  BIT(11)
+#define EFER_SCE    BIT(0)
+#define EFER_LME    BIT(8)
+#define EFER_LMA    BIT(10)
+#define EFER_NX     BIT(11)
+#define EFER_AIBRSE BIT(21)
+
+#define SPEC_CTRL_IBRS BIT(0)
+#define PRED_CMD_IBPB  BIT(0)
 
 #define DE_CFG_LFENCE_SERIALIZE      BIT(1)
 #define HWCR_TSC_FREQ_SEL            BIT(24)

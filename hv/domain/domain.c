@@ -182,7 +182,10 @@ static int table_leaf_alloc(domid_t id)
 
 static void domain_init_fields(struct domain *d, const struct domain_config *config)
 {
+    static uint64_t last_serial;
+
     d->id = config->id;
+    d->serial = __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
     spin_lock_init(&d->lock, LOCK_DOMAIN);
     spin_lock_init(&d->mm.page_lock, LOCK_PAGE_ALLOC_DOMAIN);
     iomem_domain_init(d);

@@ -51,6 +51,7 @@ enum domain_dying { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
 struct domain {
     domid_t id;
     uint32_t refcount;
+    uint64_t serial;     /* never 0, nor that of another domain, past or to come */
     spinlock_t lock;     /* LOCK_DOMAIN */
     struct domain *next; /* in order of id; LOCK_DOMLIST */
     uint32_t max_vcpus;

@@ -1,11 +1,44 @@
-/* Whether the CPU is open to L1 Terminal Fault (Intel, CVE-2018-3620 and -3646). */
-#include <console/printk.h>
+/*
+ * Whether the CPU is open to L1 Terminal Fault (Intel, CVE-2018-3620 and -3646):
+ * then a guest's non-present entry that names RAM would be read through.
+ */
+#include <base/errno.h>
+#include <boot/cmdline.h>
 #include <cpu/features.h>
-#include <cpu/insn.h>
+#include <lib/string.h>
 #include <mm/validate.h>
 
-#define MSR_ARCH_CAPABILITIES 0x10a
-#define ARCH_CAPS_RDCL_NO     BIT(0) /* SDM vol 4: not open to Rogue Data Cache Load, nor to L1TF */
+#define BY_CPU (-1)
+
+static __initdata int opt_dom0 = BY_CPU, opt_domu = BY_CPU;
+
+void __init l1tf_choose(int of_dom0, int of_domu)
+{
+    if (of_dom0 >= 0)
+        opt_dom0 = of_dom0;
+    if (of_domu >= 0)
+        opt_domu = of_domu;
+}
+
+static __init int parse_item(const char *item)
+{
+    int value = strcmp(item, "default") ? parse_bool(item) : BY_CPU, dom0_value, domu_value;
+
+    if (value != -EINVAL) {
+        opt_dom0 = opt_domu = value;
+        return 0;
+    }
+    dom0_value = parse_named_bool(item, "dom0");
+    domu_value = parse_named_bool(item, "domu");
+    l1tf_choose(dom0_value, domu_value);
+    return dom0_value >= 0 || domu_value >= 0 ? 0 : -EINVAL;
+}
+
+static __init int parse_pv_l1tf(const char *value)
+{
+    return parse_items(value, parse_item);
+}
+BOOT_OPTION_CUSTOM("pv-l1tf", parse_pv_l1tf);
 
 /* Intel's family 6 since Nehalem; its small cores (Bonnell to Goldmont Plus, Xeon Phi) do not forward so. */
 static bool __init small_core(uint8_t model)
@@ -19,12 +52,16 @@ static bool __init small_core(uint8_t model)
     return false;
 }
 
+/* RDCL_NO, SDM vol 4, 10AH: not open to Rogue Data Cache Load, nor to L1TF. */
+static bool __init open_to_l1tf(void)
+{
+    return host_cpu.vendor == VENDOR_INTEL && host_cpu.family == 6 && !small_core(host_cpu.model) &&
+           !cpu_has(RDCL_NO);
+}
+
+/* As on Xen, the domain that owns the hardware is trusted in this unless told otherwise. */
 void __init l1tf_init(void)
 {
-    if (host_cpu.vendor != VENDOR_INTEL || host_cpu.family != 6 || small_core(host_cpu.model))
-        return;
-    if (cpu_has(ARCH_CAPS) && (rdmsr(MSR_ARCH_CAPABILITIES) & ARCH_CAPS_RDCL_NO))
-        return;
-    l1tf_vulnerable = true;
-    printk_info("CPU is open to L1TF: non-present page-table entries of guests are checked\n");
+    l1tf_dom0 = opt_dom0 > 0;
+    l1tf_domu = opt_domu == BY_CPU ? open_to_l1tf() : opt_domu;
 }

@@ -1,4 +1,5 @@
 #include <base/atomic.h>
+#include <cpu/control.h>
 #include <cpu/insn.h>
 #include <cpu/softirq.h>
 #include <mm/retire.h>
@@ -67,8 +68,8 @@ void flush_tlb_local_global(void)
     uint64_t flags = local_irq_save(), cr4 = read_cr4();
     uint32_t t = tick();
 
-    /* Changing CR4.PGE invalidates everything, global entries too: SDM vol 3, 4.10.4.1. */
-    write_cr4(cr4 & ~0x80UL);
+    /* Changing CR4.PGE invalidates everything, global entries too, with any PCID: SDM vol 3, 4.10.4.1. */
+    write_cr4(cr4 ^ CR4_PGE);
     write_cr4(cr4);
     WRITE_ONCE(this_cpu(tlb_flushed), t);
     local_irq_restore(flags);

@@ -8,14 +8,16 @@
 #include <mm/page_ref.h>
 #include <mm/page_type.h>
 #include <mm/validate.h>
+#include <mm/xpti.h>
 #include <mm/vmm_paging.h>
 #include <pv/descriptor.h>
 
-bool l1tf_vulnerable __ro_after_init;
+bool l1tf_dom0 __ro_after_init;
+bool l1tf_domu __ro_after_init;
 
 int nonpresent_pte_check(pte_t e, const struct domain *d)
 {
-    return unlikely(l1tf_vulnerable) && !d->is_hardware && (e & PTE_ADDR_MASK) && mfn_valid(pte_mfn(e))
+    return unlikely(d->is_hardware ? l1tf_dom0 : l1tf_domu) && (e & PTE_ADDR_MASK) && mfn_valid(pte_mfn(e))
                ? -EINVAL
                : 0;
 }
@@ -120,6 +122,15 @@ static int linear_get(pte_t e, struct page_info *table, struct page_info *target
     return -EINVAL;
 }
 
+/*
+ * Through a linear entry of level 4 the VMM's part of the full table would be
+ * walked, from a table that is split to keep it out (mm/xpti.h).
+ */
+static bool no_linear(const struct domain *d, unsigned int level)
+{
+    return level == 4 && xpti_domain(d);
+}
+
 int table_entry_get(pte_t e, struct page_info *table, const struct domain *d, unsigned int level)
 {
     struct page_info *target;
@@ -129,12 +140,12 @@ int table_entry_get(pte_t e, struct page_info *table, const struct domain *d, un
         return -EINVAL;
     target = mfn_to_page(pte_mfn(e));
     if (target == table) /* holds no reference: it ends with the table itself */
-        return e & PTE_RW ? -EINVAL : 0;
+        return e & PTE_RW || no_linear(d, level) ? -EINVAL : 0;
     if (!page_get_owned(target, d->id))
         return -EINVAL;
     if ((READ_ONCE(target->type_info) & (PGT_TYPE_MASK | PGT_VALIDATED)) ==
         (PGT_TABLE(level) | PGT_VALIDATED))
-        rc = linear_get(e, table, target, level);
+        rc = no_linear(d, level) ? -EINVAL : linear_get(e, table, target, level);
     else
         rc = page_get_type(target, PGT_TABLE(level - 1));
     if (unlikely(rc))
@@ -215,7 +226,7 @@ static unsigned int last_present(const pte_t *t, unsigned int end)
 /* All non-present entries from i on; looks at them only if the CPU makes them matter. */
 static int nonpresent_check_all(const pte_t *t, unsigned int i, const struct domain *d)
 {
-    if (likely(!l1tf_vulnerable))
+    if (likely(!l1tf_dom0 && !l1tf_domu))
         return 0;
     for (; i < PT_ENTRIES; i++)
         if (t[i] && !(t[i] & PTE_P) && nonpresent_pte_check(t[i], d))

@@ -18,7 +18,9 @@ struct domain;
  * The CPU may speculate through non-present entries to what the L1 cache holds
  * (L1TF): their address bits must not name RAM then. Set at boot.
  */
-extern bool l1tf_vulnerable;
+extern bool l1tf_dom0, l1tf_domu;
+/* Options; -1: no choice. */
+void l1tf_choose(int of_dom0, int of_domu);
 /* At boot, after cpu_features_init(). */
 void l1tf_init(void);
 

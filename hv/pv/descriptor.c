@@ -14,6 +14,7 @@
 #include <mm/pt_update.h>
 #include <mm/tlb.h>
 #include <mm/vmm_paging.h>
+#include <mm/xpti.h>
 #include <pv/pv.h>
 
 #define DESC_TYPE(d)   ((unsigned int)((d) >> 40) & 0xf)
@@ -180,10 +181,13 @@ static void window_set(struct vcpu *v, unsigned int page, pte_t entry)
     if (w->entries[page] == entry)
         return;
     WRITE_ONCE(w->entries[page], entry);
-    if (v == current)
+    if (v == current) {
         invlpg(w->va + page * PAGE_SIZE);
-    else
+        if (unlikely(xpti_enabled()))
+            xpti_window_changed(page, entry);
+    } else {
         w->cpu = NO_CPU;
+    }
 }
 
 static void put_frames(struct page_info **pages, unsigned int count)
@@ -321,6 +325,11 @@ bool pv_map_ldt_page(struct vcpu *v, uint64_t offset)
     v->pv.ldt_mapped |= 1u << i;
     window_set(v, DESC_WINDOW_LDT / PAGE_SIZE + i, pte_make(page_to_mfn(page), WINDOW_RW));
     return true;
+}
+
+pte_t pv_window_entry(const struct vcpu *v, unsigned int page)
+{
+    return v->pv.desc->entries[page];
 }
 
 void pv_load_descriptors(struct vcpu *v)

@@ -20,6 +20,7 @@
 
 #include <base/types.h>
 #include <base/compiler.h>
+#include <mm/pte.h>
 
 struct vcpu;
 
@@ -65,6 +66,9 @@ bool pv_read_descriptor(const struct vcpu *v, uint16_t selector, uint64_t *desc)
  * tables that map ldt_base (MMUEXT_NEW_BASEPTR). v is current or does not run.
  */
 void pv_invalidate_ldt(struct vcpu *v);
+
+/* v's entry of the window, as the CPU sees it; page below DESC_WINDOW_PAGES. */
+pte_t pv_window_entry(const struct vcpu *v, unsigned int page);
 
 /* Context switch: GDT and LDT of v (or, for an idle vCPU, the CPU's own). Interrupts off. */
 void pv_load_descriptors(struct vcpu *v);

@@ -11,12 +11,11 @@ import oracle
 HYPERVISOR = pathlib.Path(os.environ.get("HYPERVISOR", boot.ROOT / "build" / "hospes"))
 
 
-@pytest.mark.parametrize("name", boot.names())
-def test_guest(name):
+def check(name, log_name, extra=""):
     assert HYPERVISOR.exists(), f"{HYPERVISOR} is not built"
     assert oracle.path(name).exists(), f"no record of {name}: run `make oracle GUEST={name}`"
-    output = boot.boot(HYPERVISOR, name)
-    log = boot.ROOT / "build" / "results" / f"guest-{name}.log"
+    output = boot.boot(HYPERVISOR, name, extra)
+    log = boot.ROOT / "build" / "results" / f"guest-{log_name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(output)
     problems = oracle.differences(name, boot.test_lines(output))
@@ -25,3 +24,14 @@ def test_guest(name):
     if not boot.END.search(output) and not boot.crashed(output):
         problems.append("never said DONE; end of output:\n" + output[-2000:])
     assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("name", boot.names())
+def test_guest(name):
+    check(name, name)
+
+
+@pytest.mark.parametrize("name", boot.hardened_names())
+def test_hardened(name):
+    """The same with every measure against speculation that can be forced."""
+    check(name, f"{name}-hardened", boot.HARDENED_UNSPLIT.get(name, boot.HARDENED))

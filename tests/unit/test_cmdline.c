@@ -170,8 +170,8 @@ static void test_placeholder(void **state)
 static void test_ignored(void **state)
 {
     (void)state;
-    parse("iommu=no-igfx,verbose ucode=scan spec-ctrl=no pv-l1tf no-watchdog crashkernel=256M vga=current "
-          "no-edd pv_l1tf=false x2apic=off");
+    parse("iommu=no-igfx,verbose ucode=scan no-watchdog crashkernel=256M vga=current "
+          "no-edd x2apic=off");
     assert_string_equal(messages, "");
     parse("xsm=flask smt=0 iommux");
     assert_int_equal(message_lines(), 3);

@@ -9,6 +9,7 @@
 #include <control/hypercall.h>
 #include <mm/page_alloc.h>
 #include <mm/validate.h>
+#include <mm/xpti.h>
 #include <mm/vmm_paging.h>
 #include <stubs/mm_machine.h>
 #include "fixtures/page_tables.h"
@@ -151,6 +152,13 @@ static void test_linear_tables(void **state)
     assert_int_equal(get_page_type(other, PGT_WRITABLE), -EINVAL);
     assert_int_equal(update(space.l4, 301, 0), 0);
     assert_int_equal(update(third, 301, 0), 0);
+    /* On split page tables they would lead to the VMM's part of the full table. */
+    xpti_dom0 = xpti_domu = true;
+    assert_int_equal(update(space.l4, 301, pte(third, RO)), -EINVAL);
+    assert_int_equal(update(space.l4, 301, pte(space.l4, RO)), -EINVAL);
+    assert_int_equal(update(space.l3, 301, pte(space.l3, RO)), 0);
+    assert_int_equal(update(space.l3, 301, 0), 0);
+    xpti_dom0 = xpti_domu = false;
     assert_int_equal(other->type_info & PGT_COUNT_MASK, 0);
     check();
 }
@@ -159,7 +167,7 @@ static void test_l1tf(void **state)
 {
     machine_run(1, d1->vcpu[0]);
     run_on_space();
-    l1tf_vulnerable = true;
+    l1tf_domu = true;
     assert_int_equal(update(space.l1, 1, pte(space.data, 0)), -EINVAL);
     assert_int_equal(update(space.l2, 1, pte(space.data, 0)), -EINVAL);
     assert_int_equal(update(space.l1, 1, 1UL << 45), 0);
@@ -167,7 +175,7 @@ static void test_l1tf(void **state)
     entries(space.l1)[511] = pte(space.data, 0);
     assert_int_equal(ext(MMUEXT_PIN_L1_TABLE, space.l1), -EINVAL);
     assert_int_equal(ext(MMUEXT_PIN_L2_TABLE, space.l1), -EINVAL);
-    l1tf_vulnerable = false;
+    l1tf_domu = false;
     assert_int_equal(ext(MMUEXT_PIN_L1_TABLE, space.l1), 0);
     assert_int_equal(update(space.l1, 1, pte(space.data, 0)), 0);
     check();

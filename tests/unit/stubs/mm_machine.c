@@ -22,6 +22,8 @@
 #include <pv/pv.h>
 #include <stubs/mm_machine.h>
 
+bool xpti_dom0, xpti_domu;
+
 #define TLB_SIZE 128
 
 struct page_info *frame_table;
