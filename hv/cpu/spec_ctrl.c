@@ -17,8 +17,6 @@
 static __initdata int8_t opt_xpti_dom0 = BY_CPU, opt_xpti_domu = BY_CPU;
 static __initdata int8_t opt_rsb = BY_CPU, opt_verw = BY_CPU, opt_ibpb = BY_CPU, opt_ibrs = BY_CPU;
 
-bool xpti_dom0 __ro_after_init;
-bool xpti_domu __ro_after_init;
 bool spec_ibpb __ro_after_init;
 static bool use_ibrs __ro_after_init;
 static uint32_t entry_flags __ro_after_init;

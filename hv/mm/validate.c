@@ -14,6 +14,8 @@
 
 bool l1tf_dom0 __ro_after_init;
 bool l1tf_domu __ro_after_init;
+bool xpti_dom0 __ro_after_init;
+bool xpti_domu __ro_after_init;
 
 int nonpresent_pte_check(pte_t e, const struct domain *d)
 {

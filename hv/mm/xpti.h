@@ -20,7 +20,7 @@
 #include <domain/domain.h>
 #include <mm/pte.h>
 
-extern bool xpti_dom0, xpti_domu; /* cpu/spec_ctrl.c */
+extern bool xpti_dom0, xpti_domu; /* set by spec_ctrl_init() */
 
 static inline bool xpti_enabled(void)
 {

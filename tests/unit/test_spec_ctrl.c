@@ -16,7 +16,7 @@
 
 struct cpu_features host_cpu;
 uint64_t host_cr4;
-bool l1tf_dom0, l1tf_domu;
+bool l1tf_dom0, l1tf_domu, xpti_dom0, xpti_domu;
 static struct cpu_info cpu_info;
 static uint32_t patched;
 

@@ -22,8 +22,6 @@
 #include <pv/pv.h>
 #include <stubs/mm_machine.h>
 
-bool xpti_dom0, xpti_domu;
-
 #define TLB_SIZE 128
 
 struct page_info *frame_table;
