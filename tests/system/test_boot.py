@@ -20,8 +20,14 @@ def check_dom0(machine, cpus, gibibytes):
     assert 0.70 * gibibytes < total / (1 << 20) < gibibytes
 
 
-@pytest.mark.parametrize("mem", [2, 6])
-@pytest.mark.parametrize("cpus", [1, 2, 4])
+@pytest.mark.parametrize("cpus, mem", [
+    (1, 2),
+    (4, 6),
+    pytest.param(1, 6, marks=pytest.mark.soak),
+    pytest.param(2, 2, marks=pytest.mark.soak),
+    pytest.param(2, 6, marks=pytest.mark.soak),
+    pytest.param(4, 2, marks=pytest.mark.soak),
+])
 def test_tiny(start, cpus, mem):
     """Packed kernel, small initial RAM disk."""
     machine = start(cpus=cpus, mem=f"{mem}G")
@@ -51,8 +57,8 @@ def test_rdinit_shell(start):
 
 
 @pytest.mark.parametrize("cpus, mem", [
-    (1, 2),
     (4, 6),
+    pytest.param(1, 2, marks=pytest.mark.soak),
     pytest.param(1, 6, marks=pytest.mark.soak),
     pytest.param(2, 2, marks=pytest.mark.soak),
     pytest.param(2, 6, marks=pytest.mark.soak),

@@ -50,14 +50,14 @@ BAD_CONFIGURATIONS = {
 }
 
 
-@pytest.mark.parametrize("case", BAD_CONFIGURATIONS)
-def test_bad_configuration(unchanged, case):
-    """xl create fails, says why, and nothing of the guest is left."""
-    command, message = BAD_CONFIGURATIONS[case]
-    status, text = unchanged.run(f"({command}) 2>&1", 120, check=False)
-    assert status != 0, text
-    assert re.search(message, text), text
-    assert "bad" not in unchanged.domains()
+def test_bad_configurations(unchanged):
+    """xl create fails each time, says why, and nothing of the guest is left."""
+    wrong = {}
+    for case, (command, message) in BAD_CONFIGURATIONS.items():
+        status, text = unchanged.run(f"({command}) 2>&1", 120, check=False)
+        if status == 0 or not re.search(message, text) or "bad" in unchanged.domains():
+            wrong[case] = (status, text)
+    assert not wrong
     assert unchanged.guest("one", "echo alive") == "alive"
 
 
@@ -78,7 +78,8 @@ def test_out_of_memory(unchanged):
     unchanged.see("small", "idle: ready")
 
 
-@pytest.mark.parametrize("command", ["create", "destroy", "reboot"])
+@pytest.mark.parametrize("command", ["create", pytest.param("destroy", marks=pytest.mark.soak),
+                                     pytest.param("reboot", marks=pytest.mark.soak)])
 def test_xl_is_killed(given_back, command):
     """xl dies at moments spread over its work; what it left can be destroyed and gives all memory
     back. (The entries that a killed xl leaves in the store are its own.)"""
@@ -99,9 +100,9 @@ def cycles(machine, count, more=""):
 
 
 def test_create_destroy_cycles(unchanged):
-    """Thirty guests come and go: free memory and all reference counts are what they were."""
-    cycles(unchanged, 27)
-    cycles(unchanged, 3, "'vif=[\"bridge=xenbr0\"]'")
+    """Guests come and go: free memory and all reference counts are what they were."""
+    cycles(unchanged, 12)
+    cycles(unchanged, 2, "'vif=[\"bridge=xenbr0\"]'")
 
 
 @pytest.mark.soak
