@@ -460,67 +460,68 @@ static void vectors(void **state)
  * until a guest has seen the event; a guest serves a device when its port was
  * raised, then says EOI. No device may wait for ever.
  */
+static const uint32_t traffic_gsis[] = {9, 16, 17, 18, LEVEL_GSI};
+enum { NR_TRAFFIC = sizeof(traffic_gsis) / sizeof(traffic_gsis[0]) };
+
+/* A domain's handler, if its event came; the device is the first domain's. True if that served it. */
+static bool serve(uint32_t i, uint32_t d)
+{
+    uint32_t gsi = traffic_gsis[i], port = 100 + i * 2 + d;
+    bool served = false;
+
+    if (!sent[port])
+        return false;
+    sent[port] = 0;
+    if (d == 0 && model_ioapic.line[gsi]) {
+        model_line(gsi, false);
+        served = true;
+    }
+    pirq_eoi(&test_domains[d], gsi);
+    return served;
+}
+
 static void random_traffic(void **state)
 {
-    static const uint32_t gsis[] = {9, 16, 17, 18, LEVEL_GSI};
-    unsigned int served[5] = {0}, wanted[5] = {0};
+    unsigned int served[NR_TRAFFIC] = {0}, wanted[NR_TRAFFIC] = {0};
 
     srand(1);
-    for (uint32_t i = 0; i < 5; i++) {
+    for (uint32_t i = 0; i < NR_TRAFFIC; i++)
         for (int d = 0; d < 2; d++)
-            bind(d, gsis[i], 100 + i * 2 + (uint32_t)d, true);
-    }
+            bind(d, traffic_gsis[i], 100 + i * 2 + (uint32_t)d, true);
     for (int step = 0; step < 20000; step++) {
-        uint32_t i = (uint32_t)rand() % 5, d = (uint32_t)rand() % 2, port = 100 + i * 2 + d;
+        uint32_t i = (uint32_t)rand() % NR_TRAFFIC, d = (uint32_t)rand() % 2, port = 100 + i * 2 + d;
+        uint32_t gsi = traffic_gsis[i];
 
         switch (rand() % 4) {
         case 0:
-            if (!model_ioapic.line[gsis[i]])
+            if (!model_ioapic.line[gsi])
                 wanted[i]++;
-            model_line(gsis[i], true);
+            model_line(gsi, true);
             break;
         case 1:
             test_vcpus[d].processor = (uint32_t)rand() % 4;
-            pirq_set_vcpu(&test_domains[d], gsis[i], port, &test_vcpus[d]);
+            pirq_set_vcpu(&test_domains[d], gsi, port, &test_vcpus[d]);
             break;
         case 2:
             if (rand() % 20 == 0) {
-                pirq_unbind(&test_domains[d], gsis[i], port);
+                pirq_unbind(&test_domains[d], gsi, port);
                 sent[port] = 0;
-                assert_int_equal(pirq_bind(&test_domains[d], gsis[i], port, &test_vcpus[d], true), 0);
+                assert_int_equal(pirq_bind(&test_domains[d], gsi, port, &test_vcpus[d], true), 0);
             }
             break;
         default:
-            if (!sent[port])
-                break;
-            sent[port] = 0;
-            if (d == 0 && model_ioapic.line[gsis[i]]) { /* the device is the first domain's */
-                model_line(gsis[i], false);
-                served[i]++;
-            }
-            pirq_eoi(&test_domains[d], gsis[i]);
+            served[i] += serve(i, d);
         }
         model_run();
     }
-    for (int round = 0; round < 10; round++) {
-        for (uint32_t port = 100; port < 110; port++) {
-            uint32_t i = (port - 100) / 2;
-
-            if (!sent[port])
-                continue;
-            sent[port] = 0;
-            if (port % 2 == 0 && model_ioapic.line[gsis[i]]) {
-                model_line(gsis[i], false);
-                served[i]++;
-            }
-            pirq_eoi(&test_domains[port % 2], gsis[i]);
-            model_run();
-        }
+    for (uint32_t turn = 0; turn < 10 * 2 * NR_TRAFFIC; turn++) {
+        served[turn / 2 % NR_TRAFFIC] += serve(turn / 2 % NR_TRAFFIC, turn % 2);
+        model_run();
     }
-    for (uint32_t i = 0; i < 5; i++) {
+    for (uint32_t i = 0; i < NR_TRAFFIC; i++) {
         assert_true(wanted[i] > 100);
         assert_int_equal(served[i], wanted[i]);
-        assert_false(model_ioapic.rte[gsis[i]] & RTE_MASKED);
+        assert_false(model_ioapic.rte[traffic_gsis[i]] & RTE_MASKED);
     }
 }
 

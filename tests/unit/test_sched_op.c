@@ -114,6 +114,13 @@ static void send_six(void)
     send(6);
 }
 
+static void expect_awake(void)
+{
+    settle();
+    assert_true(runs(sleeper));
+    assert_int_equal(sleeper->domain->events.nr_pollers, 0);
+}
+
 static void test_poll_races(void **state)
 {
     struct guest *g = one_sleeper();
@@ -121,25 +128,19 @@ static void test_poll_races(void **state)
     /* Pending before: does not sleep. */
     pending_port = 6;
     assert_int_equal(poll_for(3, 0), 0);
-    settle();
-    assert_true(runs(sleeper));
-    assert_int_equal(g->d.events.nr_pollers, 0);
+    expect_awake();
 
     /* A port that was looked at becomes pending while the others are looked at. */
     pending_port = 0;
     at_check = send_behind_the_check;
     assert_int_equal(poll_for(3, 0), 0);
-    settle();
-    assert_true(runs(sleeper));
-    assert_int_equal(g->d.events.nr_pollers, 0);
+    expect_awake();
 
     /* Right after the last look. */
     pending_port = 0;
     hook = send_six;
     assert_int_equal(poll_for(3, 0), 0);
-    settle();
-    assert_true(runs(sleeper));
-    assert_int_equal(g->d.events.nr_pollers, 0);
+    expect_awake();
 
     /* Later: another port does not wake a poll for one. */
     pending_port = 0;
@@ -151,9 +152,7 @@ static void test_poll_races(void **state)
     settle();
     assert_false(runs(sleeper));
     send(5);
-    settle();
-    assert_true(runs(sleeper));
-    assert_int_equal(g->d.events.nr_pollers, 0);
+    expect_awake();
 
     /* An upcall that is due ends it as well, and one that is pending unmasked prevents it. */
     pending_port = 0;
@@ -163,9 +162,7 @@ static void test_poll_races(void **state)
     settle();
     assert_true(runs(sleeper));
     assert_int_equal(poll_for(1, 0), 0);
-    settle();
-    assert_true(runs(sleeper));
-    assert_int_equal(g->d.events.nr_pollers, 0);
+    expect_awake();
     check_invariants(true);
     free_idle();
 }

@@ -61,15 +61,19 @@ void guest_printk_level(enum log_level level, domid_t domid, const char *fmt, ..
 }
 
 /* For expect_assert_failure(). */
+static void __attribute__((noreturn)) fail_in(const char *what, const char *fmt, va_list args)
+{
+    collect(fmt, args);
+    mock_assert(0, messages, what, 0);
+    abort();
+}
+
 void panic(const char *fmt, ...)
 {
     va_list args;
 
     va_start(args, fmt);
-    collect(fmt, args);
-    va_end(args);
-    mock_assert(0, messages, "panic", 0);
-    abort();
+    fail_in("panic", fmt, args);
 }
 
 void boot_refuse(const char *fmt, ...)
@@ -77,8 +81,5 @@ void boot_refuse(const char *fmt, ...)
     va_list args;
 
     va_start(args, fmt);
-    collect(fmt, args);
-    va_end(args);
-    mock_assert(0, messages, "boot_refuse", 0);
-    abort();
+    fail_in("boot_refuse", fmt, args);
 }
