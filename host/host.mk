@@ -18,9 +18,13 @@ export QEMU QEMU_CPU QEMU_ACCEL HV_ARGS KERNEL_ARGS QEMU_ARGS
 IMAGE_FILES := $(addprefix $(BUILD)/,dom0.img vmlinuz vmlinux initrd initrd-stock busybox)
 TINY_INITRD := $(BUILD)/initrd-tiny.cpio.gz
 
-.PHONY: setup dom0-image guest-image iso run
+.PHONY: setup images dom0-image guest-image iso run
 setup:
 	@host/setup
+
+# Both at once: most of it is unpacking, each by one process.
+images:
+	@$(MAKE) --no-print-directory -j2 dom0-image guest-image
 
 # mkimage-dom0 decides by itself whether anything is to be done.
 dom0-image:

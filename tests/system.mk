@@ -13,10 +13,10 @@ export MAKE
 SYSTEM_NEEDS = $(filter $(BUILD)/hospes,$(HYPERVISOR)) dom0-image guest-image $(NEIGHBOURS)
 
 .PHONY: test soak test-system soak-system
-test: dom0-image guest-image
+test: images
 	tests/run-all test-lint test-unit test-fuzz test-guests test-system
 
-soak: dom0-image guest-image
+soak: images
 	tests/run-all test-lint test-unit test-guests soak-guests soak-system
 
 test-system: $(SYSTEM_NEEDS)
