@@ -316,10 +316,18 @@ static void iret_flags(void)
     }
 }
 
+/* A good frame but for one register. */
+#define IRET_CASE(name, register, value)                                                                     \
+    ({                                                                                                       \
+        struct iret_context ctx_ = user_context(u_int3, false);                                              \
+        ctx_.register = value;                                                                               \
+        iret_case(name, ctx_);                                                                               \
+    })
+
 static void iret_frames(void)
 {
     const struct regs *r = &trap.first;
-    struct iret_context ctx = user_context(u_int3, false), good = ctx;
+    struct iret_context ctx = user_context(u_int3, false);
 
     iret_case("iret to user", ctx);
     result("iret registers", "rax %lx rcx %lx r11 %lx", r->rax, r->rcx, r->r11);
@@ -327,36 +335,20 @@ static void iret_frames(void)
     iret_case("iret to user in syscall", ctx);
     result("iret in syscall registers", "rax %lx rcx-rip %ld r11 %lx", r->rax, (long)(r->rcx - trap_start),
            r->r11);
-    ctx = good;
-    ctx.rip = NONCANONICAL;
-    iret_case("iret to noncanonical rip", ctx);
-    ctx = good;
+    IRET_CASE("iret to noncanonical rip", rip, NONCANONICAL);
+    ctx = user_context(u_int3, false);
     ctx.rip = 0x20000000;
     user_enter_recorded(&ctx);
     result("iret to unmapped rip", "vector %lu error %lx rip %lx cs %lx", r->vector, r->error_code, r->rip,
            r->cs);
-    ctx = good;
-    ctx.rsp = NONCANONICAL;
-    iret_case("iret to noncanonical rsp", ctx);
-    ctx = good;
-    ctx.cs = 0x13;
-    iret_case("iret to empty cs", ctx);
-    ctx = good;
-    ctx.cs = 0xfffb;
-    iret_case("iret to cs beyond limit", ctx);
-    ctx = good;
-    ctx.cs = FLAT_KERNEL_SS64;
-    iret_case("iret to data cs", ctx);
-    ctx = good;
-    ctx.ss = 0x13;
-    iret_case("iret to empty ss", ctx);
-    ctx = good;
-    ctx.ss = 0;
-    iret_case("iret to null ss", ctx);
-    ctx = good;
-    ctx.ss = FLAT_USER_CS64;
-    iret_case("iret to code ss", ctx);
-    ctx = good;
+    IRET_CASE("iret to noncanonical rsp", rsp, NONCANONICAL);
+    IRET_CASE("iret to empty cs", cs, 0x13);
+    IRET_CASE("iret to cs beyond limit", cs, 0xfffb);
+    IRET_CASE("iret to data cs", cs, FLAT_KERNEL_SS64);
+    IRET_CASE("iret to empty ss", ss, 0x13);
+    IRET_CASE("iret to null ss", ss, 0);
+    IRET_CASE("iret to code ss", ss, FLAT_USER_CS64);
+    ctx = user_context(u_int3, false);
     ctx.cs = FLAT_USER_CS64 & ~2ul;
     ctx.rip = (unsigned long)kernel_target;
     iret_case("iret to cs RPL 1", ctx);

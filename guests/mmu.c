@@ -263,23 +263,10 @@ static void test_va_mapping(void)
 }
 
 /* Upper levels: entries of the kernel's own tables for an address that nothing uses. */
-static void test_upper(void)
+/* Entries of the two tables above the level-1 table that maps the data; the level-4 slot at `base` leads
+ * there. */
+static void test_entries(unsigned long base, uint64_t *l3, uint64_t *l2, uint64_t *l1, uint64_t *data)
 {
-    const unsigned long base = 0xffffff0000000000ul; /* L4 slot 510 */
-    uint64_t *l3 = page_alloc(), *l2 = page_alloc(), *l1 = page_alloc(), *data = page_alloc();
-    uint64_t l4e = virt_to_machine(pte_of(base, 4));
-
-    *data = 0x4242;
-    result_errno("l4 entry to writable page", mmu_update_one(l4e, pte_make(virt_to_mfn(l3), PTE_TABLE)));
-    l1[0] = pte_make(virt_to_mfn(data), PTE_DATA);
-    l2[0] = pte_make(virt_to_mfn(l1), PTE_TABLE);
-    l3[0] = pte_make(virt_to_mfn(l2), PTE_TABLE);
-    page_make_readonly(l3);
-    result_errno("l4 entry, l2 writable", mmu_update_one(l4e, pte_make(virt_to_mfn(l3), PTE_TABLE)));
-    page_make_readonly(l2);
-    page_make_readonly(l1);
-    result_errno("l4 entry", mmu_update_one(l4e, pte_make(virt_to_mfn(l3), PTE_TABLE)));
-    result("l4 mapping reads", "%lx", *(volatile uint64_t *)base);
     result_errno(
         "l2 entry with PSE",
         mmu_update_one(virt_to_machine(l2 + 1), pte_make(virt_to_mfn(data) & ~511ul, PTE_TABLE | PTE_PSE)));
@@ -312,21 +299,21 @@ static void test_upper(void)
                  mmu_update_one(virt_to_machine(l3 + 2), pte_make(virt_to_mfn(l1), PTE_TABLE)));
     result_errno("l3 entry NX",
                  mmu_update_one(virt_to_machine(l3 + 2), pte_make(virt_to_mfn(l2), PTE_TABLE | PTE_NX)));
+}
+
+static void test_l4_slots(uint64_t *l3)
+{
     result_errno("l4 slot 256", mmu_update_one(virt_to_machine(kernel_l4 + 256), 0));
     result_errno("l4 slot 271",
                  mmu_update_one(virt_to_machine(kernel_l4 + 271), pte_make(virt_to_mfn(l3), PTE_TABLE)));
     result_errno("l4 slot 272",
                  mmu_update_one(virt_to_machine(kernel_l4 + 272), pte_make(virt_to_mfn(l3), PTE_TABLE)));
     result_errno("l4 slot 272 off", mmu_update_one(virt_to_machine(kernel_l4 + 272), 0));
-    result_errno("l1 in use made writable", set_entry(pte_make(virt_to_mfn(l1), PTE_DATA)));
-    result_errno("l4 entry off", mmu_update_one(l4e, 0));
-    TRY("movq (%0), %%rax", ::"r"(base) : "rax");
-    result_trap("mapping is gone");
-    result_errno("l1 writable after", set_entry(pte_make(virt_to_mfn(l1), PTE_DATA)));
-    set_entry(0);
-    page_make_writable(l1);
-    page_make_writable(l2);
-    page_make_writable(l3);
+}
+
+/* All three are writable and in no use; a refusal leaves them so. */
+static void test_upper_refused(uint64_t l4e, uint64_t *l3, uint64_t *l2, uint64_t *l1)
+{
     l1[7] = pte_make(virt_to_mfn(kernel_l4), PTE_DATA);
     memset(l2, 0, PAGE_SIZE);
     memset(l3, 0, PAGE_SIZE);
@@ -343,6 +330,37 @@ static void test_upper(void)
                  hc_update_va_mapping((unsigned long)l2, pte_make(virt_to_mfn(l2), PTE_DATA), UVMF_INVLPG));
     result_errno("all writable after refusal 3",
                  hc_update_va_mapping((unsigned long)l3, pte_make(virt_to_mfn(l3), PTE_DATA), UVMF_INVLPG));
+}
+
+static void test_upper(void)
+{
+    const unsigned long base = 0xffffff0000000000ul; /* L4 slot 510 */
+    uint64_t *l3 = page_alloc(), *l2 = page_alloc(), *l1 = page_alloc(), *data = page_alloc();
+    uint64_t l4e = virt_to_machine(pte_of(base, 4));
+
+    *data = 0x4242;
+    result_errno("l4 entry to writable page", mmu_update_one(l4e, pte_make(virt_to_mfn(l3), PTE_TABLE)));
+    l1[0] = pte_make(virt_to_mfn(data), PTE_DATA);
+    l2[0] = pte_make(virt_to_mfn(l1), PTE_TABLE);
+    l3[0] = pte_make(virt_to_mfn(l2), PTE_TABLE);
+    page_make_readonly(l3);
+    result_errno("l4 entry, l2 writable", mmu_update_one(l4e, pte_make(virt_to_mfn(l3), PTE_TABLE)));
+    page_make_readonly(l2);
+    page_make_readonly(l1);
+    result_errno("l4 entry", mmu_update_one(l4e, pte_make(virt_to_mfn(l3), PTE_TABLE)));
+    result("l4 mapping reads", "%lx", *(volatile uint64_t *)base);
+    test_entries(base, l3, l2, l1, data);
+    test_l4_slots(l3);
+    result_errno("l1 in use made writable", set_entry(pte_make(virt_to_mfn(l1), PTE_DATA)));
+    result_errno("l4 entry off", mmu_update_one(l4e, 0));
+    TRY("movq (%0), %%rax", ::"r"(base) : "rax");
+    result_trap("mapping is gone");
+    result_errno("l1 writable after", set_entry(pte_make(virt_to_mfn(l1), PTE_DATA)));
+    set_entry(0);
+    page_make_writable(l1);
+    page_make_writable(l2);
+    page_make_writable(l3);
+    test_upper_refused(l4e, l3, l2, l1);
 }
 
 /* Self-referencing entries. */

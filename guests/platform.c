@@ -249,23 +249,24 @@ static void test_resources(void)
     result_errno("resource, bad pointer", platform(XENPF_resource_op));
 }
 
-static void test_symbols(void)
+static long symbol(uint32_t number, void *name)
 {
     clear();
+    po.u.symdata.symnum = number;
     po.u.symdata.namelen = 100;
-    po.u.symdata.name.p = (void *)buffer;
-    result("first symbol", "%e next %d name %d address %d", platform(XENPF_get_symbol), po.u.symdata.symnum,
+    po.u.symdata.name.p = name;
+    return platform(XENPF_get_symbol);
+}
+
+static void test_symbols(void)
+{
+    long ret = symbol(0, buffer);
+
+    result("first symbol", "%e next %d name %d address %d", ret, po.u.symdata.symnum,
            ((char *)buffer)[0] != 0, po.u.symdata.address >= 0xffff820000000000);
-    clear();
-    po.u.symdata.symnum = 0x7fffffff;
-    po.u.symdata.namelen = 100;
-    po.u.symdata.name.p = (void *)buffer;
-    result("symbol beyond the last", "%e number kept %d", platform(XENPF_get_symbol),
-           po.u.symdata.symnum == 0x7fffffff);
-    clear();
-    po.u.symdata.namelen = 100;
-    po.u.symdata.name.p = UNMAPPED;
-    result_errno("symbol, bad pointer", platform(XENPF_get_symbol));
+    ret = symbol(0x7fffffff, buffer);
+    result("symbol beyond the last", "%e number kept %d", ret, po.u.symdata.symnum == 0x7fffffff);
+    result_errno("symbol, bad pointer", symbol(0, UNMAPPED));
 }
 
 static void test_time(void)

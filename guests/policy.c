@@ -276,46 +276,37 @@ CHILD_FN static void child_cpuid(volatile uint64_t *answers)
     CHILD_END();
 }
 
-static void test_seen(const char *title, const xen_cpuid_leaf_t *l, unsigned int count)
-{
-    static const uint64_t asked[] = {0,
-                                     1,
-                                     2,
-                                     4,
-                                     7,
-                                     7 | 1ul << 32,
-                                     0xd,
-                                     0xb,
-                                     0xe,
-                                     0x80000000,
-                                     0x80000001,
-                                     0x80000004,
-                                     0x80000005,
-                                     0x80000008,
-                                     0x80000021,
-                                     0x80000022,
-                                     0x40000000,
-                                     0x40000001,
-                                     0x40000002,
-                                     0x40000003,
-                                     0x40000004,
-                                     0x40000005,
-                                     0x40000100,
-                                     0xc0000000,
-                                     0xd | 1ul << 32,
-                                     0xd | 2ul << 32};
-    char name[96];
-    size_t n = strlen(title);
+/* Leaf, and subleaf from bit 32 on. */
+static const uint64_t asked[] = {0,
+                                 1,
+                                 2,
+                                 4,
+                                 7,
+                                 7 | 1ul << 32,
+                                 0xd,
+                                 0xb,
+                                 0xe,
+                                 0x80000000,
+                                 0x80000001,
+                                 0x80000004,
+                                 0x80000005,
+                                 0x80000008,
+                                 0x80000021,
+                                 0x80000022,
+                                 0x40000000,
+                                 0x40000001,
+                                 0x40000002,
+                                 0x40000003,
+                                 0x40000004,
+                                 0x40000005,
+                                 0x40000100,
+                                 0xc0000000,
+                                 0xd | 1ul << 32,
+                                 0xd | 2ul << 32};
 
-    child_create(1);
-    result_set(title, set(l, count, NULL, 0));
-    child_load(child_cpuid);
-    for (unsigned int i = 0; i < ARRAY_SIZE(asked); i++)
-        child_put(i * 3, asked[i]);
-    child_put(ARRAY_SIZE(asked) * 3, ~0ul);
-    memcpy(name, title, n);
-    memcpy(name + n, ", ran", 6);
-    result(name, "%d", child_run());
+/* What the child saw of them; the name has the title's n characters already. */
+static void result_leaves(char *name, size_t n)
+{
     for (unsigned int i = 0; i < ARRAY_SIZE(asked); i++) {
         static const char digits[] = "0123456789abcdef";
         uint64_t ab = child_get(i * 3 + 1), cd = child_get(i * 3 + 2);
@@ -332,6 +323,23 @@ static void test_seen(const char *title, const xen_cpuid_leaf_t *l, unsigned int
             result(name, "%08x %08x %08x %08x", (uint32_t)ab, (uint32_t)(ab >> 32), (uint32_t)cd,
                    (uint32_t)(cd >> 32));
     }
+}
+
+static void test_seen(const char *title, const xen_cpuid_leaf_t *l, unsigned int count)
+{
+    char name[96];
+    size_t n = strlen(title);
+
+    child_create(1);
+    result_set(title, set(l, count, NULL, 0));
+    child_load(child_cpuid);
+    for (unsigned int i = 0; i < ARRAY_SIZE(asked); i++)
+        child_put(i * 3, asked[i]);
+    child_put(ARRAY_SIZE(asked) * 3, ~0ul);
+    memcpy(name, title, n);
+    memcpy(name + n, ", ran", 6);
+    result(name, "%d", child_run());
+    result_leaves(name, n);
     memcpy(name + n, ", cr4", 6);
     result(name, "vector %lu value %lx", child_get(200), child_get(201) & 0x5000c);
     memcpy(name + n, ", msrs", 7);

@@ -231,6 +231,47 @@ static long ext(uint32_t cmd, uint32_t vcpu, uint32_t size)
     return domctl(cmd, CHILD_ID);
 }
 
+static void get_ext(void)
+{
+    domctl_clear();
+    must("get ext", ext(XEN_DOMCTL_get_ext_vcpucontext, 0, 0));
+}
+
+static void test_ext_sizes(void)
+{
+    for (uint32_t size = 0; size <= 72; size += 4) {
+        static char name[] = "set ext of size 00";
+        long ret;
+
+        get_ext();
+        ret = ext(XEN_DOMCTL_set_ext_vcpucontext, 0, size);
+        name[16] = (char)('0' + size / 10);
+        name[17] = (char)('0' + size % 10);
+        result_errno(name, ret);
+    }
+}
+
+/* What there is, but for one wrong value. */
+static void test_ext_wrong(void)
+{
+    struct xen_domctl_ext_vcpucontext *e = &domctl_arg.u.ext_vcpucontext;
+
+    get_ext();
+    e->syscall32_callback_eip = 0x900000000000;
+    result_errno("set ext, syscall not canonical", ext(XEN_DOMCTL_set_ext_vcpucontext, 0, e->size));
+    get_ext();
+    e->sysenter_callback_eip = 0x900000000000;
+    result_errno("set ext, sysenter not canonical", ext(XEN_DOMCTL_set_ext_vcpucontext, 0, e->size));
+    get_ext();
+    e->mcg_cap = ~0ul;
+    result_errno("set ext, unknown mcg_cap", ext(XEN_DOMCTL_set_ext_vcpucontext, 0, e->size));
+    get_ext();
+    e->mcg_cap = 1;
+    result_errno("set ext, smaller mcg_cap", ext(XEN_DOMCTL_set_ext_vcpucontext, 0, e->size));
+    get_ext();
+    result("mcg_cap then", "%lx", (unsigned long)e->mcg_cap);
+}
+
 static void test_ext(void)
 {
     struct xen_domctl_ext_vcpucontext *e = &domctl_arg.u.ext_vcpucontext;
@@ -255,36 +296,8 @@ static void test_ext(void)
     result("ext then", "size %u %lx %x %d %lx %x %d", e->size, (unsigned long)e->syscall32_callback_eip,
            e->syscall32_callback_cs, e->syscall32_disables_events, (unsigned long)e->sysenter_callback_eip,
            e->sysenter_callback_cs, e->sysenter_disables_events);
-    for (uint32_t size = 0; size <= 72; size += 4) {
-        static char name[] = "set ext of size 00";
-        long ret;
-
-        domctl_clear();
-        must("get ext", ext(XEN_DOMCTL_get_ext_vcpucontext, 0, 0));
-        ret = ext(XEN_DOMCTL_set_ext_vcpucontext, 0, size);
-        name[16] = (char)('0' + size / 10);
-        name[17] = (char)('0' + size % 10);
-        result_errno(name, ret);
-    }
-    domctl_clear();
-    must("get ext", ext(XEN_DOMCTL_get_ext_vcpucontext, 0, 0));
-    e->syscall32_callback_eip = 0x900000000000;
-    result_errno("set ext, syscall not canonical", ext(XEN_DOMCTL_set_ext_vcpucontext, 0, e->size));
-    domctl_clear();
-    must("get ext", ext(XEN_DOMCTL_get_ext_vcpucontext, 0, 0));
-    e->sysenter_callback_eip = 0x900000000000;
-    result_errno("set ext, sysenter not canonical", ext(XEN_DOMCTL_set_ext_vcpucontext, 0, e->size));
-    domctl_clear();
-    must("get ext", ext(XEN_DOMCTL_get_ext_vcpucontext, 0, 0));
-    e->mcg_cap = ~0ul;
-    result_errno("set ext, unknown mcg_cap", ext(XEN_DOMCTL_set_ext_vcpucontext, 0, e->size));
-    domctl_clear();
-    must("get ext", ext(XEN_DOMCTL_get_ext_vcpucontext, 0, 0));
-    e->mcg_cap = 1;
-    result_errno("set ext, smaller mcg_cap", ext(XEN_DOMCTL_set_ext_vcpucontext, 0, e->size));
-    domctl_clear();
-    must("get ext", ext(XEN_DOMCTL_get_ext_vcpucontext, 0, 0));
-    result("mcg_cap then", "%lx", (unsigned long)e->mcg_cap);
+    test_ext_sizes();
+    test_ext_wrong();
     domctl_clear();
     result_errno("get ext of absent vcpu", ext(XEN_DOMCTL_get_ext_vcpucontext, 2, 0));
     result_errno("set ext of absent vcpu", ext(XEN_DOMCTL_set_ext_vcpucontext, 2, 40));
