@@ -294,8 +294,11 @@ static int kill_vcpus(struct domain *d)
     struct vcpu *v;
 
     for_each_vcpu (d, v) {
-        int rc = vcpu_drop_memory(v);
+        int rc;
 
+        if (v->memory_dropped) /* no reason to stop again */
+            continue;
+        rc = vcpu_drop_memory(v);
         if (rc)
             return rc;
         if (hypercall_preempt_check())

@@ -17,7 +17,9 @@
 #include <mm/retire.h>
 #include <xen/memory.h>
 
-#define MAX_EXCHANGE_ORDER 12 /* a chunk is not preempted */
+/* A chunk is not preempted. */
+#define MAX_EXCHANGE_ORDER      9
+#define MAX_EXCHANGE_ORDER_DOM0 12 /* of buffers for devices */
 
 struct exchange {
     struct domain *d;
@@ -154,7 +156,8 @@ static int exchange_chunk(const struct exchange *x, uint64_t chunk)
 
 static int check(const struct xen_memory_exchange *e)
 {
-    const unsigned int max_order = MIN(memory_op_max_order(), (unsigned int)MAX_EXCHANGE_ORDER);
+    const unsigned int max_order =
+        current->domain->is_privileged ? MAX_EXCHANGE_ORDER_DOM0 : MAX_EXCHANGE_ORDER;
 
     if (e->in.extent_order > max_order || e->out.extent_order > max_order)
         return -EPERM;

@@ -25,11 +25,6 @@ int memory_op_domain(domid_t id, struct domain **d)
     return -EPERM;
 }
 
-unsigned int memory_op_max_order(void)
-{
-    return current->domain->is_privileged ? 18 : 9;
-}
-
 static long query(unsigned int op, uint64_t arg)
 {
     struct xen_memory_domain q;

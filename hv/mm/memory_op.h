@@ -14,9 +14,6 @@ struct domain;
  */
 int memory_op_domain(domid_t id, struct domain **d) __must_check;
 
-/* Largest extent that the caller may ask for, as an order. */
-unsigned int memory_op_max_order(void);
-
 /*
  * XENMEM_increase_reservation, _decrease_reservation, _populate_physmap: from
  * extent *start on. Returns how many extents are done in all, whatever stopped

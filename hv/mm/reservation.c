@@ -8,6 +8,12 @@
 #include <mm/page_type.h>
 #include <xen/memory.h>
 
+/*
+ * An extent is not preempted: scrubbing 2 MiB takes long enough. Xen gives dom0 up to 1 GiB at once; the
+ * tools ask for less when they do not get it.
+ */
+#define MAX_EXTENT_ORDER 9
+
 struct request {
     struct domain *d;
     uint64_t list; /* the guest's array of frame numbers, 0 if none */
@@ -103,7 +109,7 @@ long memory_reservation(unsigned int op, uint64_t arg, uint64_t *start)
     uint64_t i = *start;
     int rc = 0;
 
-    if (copy_from_guest(&m, arg, sizeof(m)) || m.extent_order > memory_op_max_order() || i >= m.nr_extents ||
+    if (copy_from_guest(&m, arg, sizeof(m)) || m.extent_order > MAX_EXTENT_ORDER || i >= m.nr_extents ||
         (m.mem_flags & XENMEMF_populate_on_demand))
         return (long)i;
     if (memory_op_domain(m.domid, &r.d))
