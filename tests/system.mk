@@ -10,7 +10,14 @@ SYSTEM_ENV = BUILD=$(BUILD) HYPERVISOR=$(HYPERVISOR)
 ONLY ?=
 export MAKE
 
-SYSTEM_NEEDS = $(filter $(BUILD)/hospes,$(HYPERVISOR)) dom0-image guest-image $(NEIGHBOURS)
+SYSTEM_NEEDS = $(filter $(BUILD)/hospes,$(HYPERVISOR)) dom0-image guest-image $(NEIGHBOURS) $(BUILD)/shim
+
+# A loader that spoils what the VMM is given.
+$(BUILD)/shim: tests/system/shim/shim.c
+	@mkdir -p $(@D)
+	gcc -m32 -std=gnu11 -O1 -Wall -Wextra -Werror -ffreestanding -fno-pic -fno-stack-protector -mno-sse \
+	    -fcf-protection=none -fno-asynchronous-unwind-tables -nostdlib -static \
+	    -Wl,-Ttext=0x4000000,--section-start=.multiboot=0x3fff000,--build-id=none,-z,noexecstack,-e,_start -o $@ $<
 
 .PHONY: test soak test-system soak-system
 test: images

@@ -1,5 +1,6 @@
 #include <base/compiler.h>
 #include <boot/e820.h>
+#include <console/printk.h>
 
 struct boot_e820 host_e820;
 
@@ -22,16 +23,49 @@ static void remove_entry(struct boot_e820 *map, uint32_t i)
         map->entry[i] = map->entry[i + 1];
 }
 
+static bool wraps(const struct e820_entry *e)
+{
+    return e->addr + e->size < e->addr;
+}
+
+/* What wraps is no RAM, but what else it may be is so up to the end of addresses. */
 static void drop_invalid(struct boot_e820 *map)
 {
     for (uint32_t i = 0; i < map->nr;) {
-        const struct e820_entry *e = &map->entry[i];
+        struct e820_entry *e = &map->entry[i];
 
-        if (!e->size || e->addr + e->size < e->addr)
+        if (wraps(e) && e->type != E820_RAM)
+            e->size = UINT64_MAX - e->addr;
+        if (!e->size || wraps(e))
             remove_entry(map, i);
         else
             i++;
     }
+}
+
+static bool overlaps_another(const struct boot_e820 *map, uint32_t i)
+{
+    const struct e820_entry *e = &map->entry[i];
+
+    for (uint32_t k = 0; k < i; k++)
+        if (e->size && map->entry[k].size && e->addr < map->entry[k].addr + map->entry[k].size &&
+            map->entry[k].addr < e->addr + e->size)
+            return true;
+    return false;
+}
+
+void e820_check(const struct boot_e820 *map)
+{
+    uint32_t wrapping = 0, overlapping = 0;
+
+    for (uint32_t i = 0; i < map->nr; i++) {
+        wrapping += wraps(&map->entry[i]);
+        overlapping += overlaps_another(map, i);
+    }
+    if (wrapping || overlapping)
+        printk_warn(
+            "memory map: %u entries overlap others, %u wrap around: what one of them reserves is not used\n",
+            overlapping, wrapping);
 }
 
 static bool insert_entry(struct boot_e820 *map, uint64_t start, uint64_t end, uint32_t type)

@@ -24,8 +24,11 @@ struct boot_e820 {
 
 extern struct boot_e820 host_e820; /* sorted, no overlaps; RAM includes what the VMM uses */
 
+/* One line if entries of the map, as it was given, overlap or wrap. */
+void e820_check(const struct boot_e820 *map);
+
 /*
- * Sorts, drops empty and wrapping entries, resolves overlaps (RAM loses to
+ * Sorts, drops empty entries and RAM that wraps, resolves overlaps (RAM loses to
  * anything else), merges neighbours. Returns the number of RAM bytes.
  */
 uint64_t e820_sanitize(struct boot_e820 *map);

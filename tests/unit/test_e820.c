@@ -1,8 +1,9 @@
-/* unit: hv/boot/e820.c */
+/* unit: hv/boot/e820.c tests/unit/stubs/printk.c */
 #include <unit.h>
 #include <stdlib.h>
 #include <string.h>
 #include <boot/e820.h>
+#include <stubs/printk.h>
 
 #define SPACE 200
 
@@ -75,6 +76,35 @@ static void test_against_model(void **state)
     }
 }
 
+/* What cannot be is told in one line, and of two that disagree the one that keeps memory out of use is right.
+ */
+static void test_broken(void **state)
+{
+    map.nr = 0;
+    add(0x100000, 0x7ff00000, E820_RAM);
+    add(0x5000, 0, E820_RAM);
+    add(0x200000, 0, E820_RESERVED);
+    add(0xf0000000, 0x10000000, E820_RESERVED);
+    clear_messages();
+    e820_check(&map);
+    assert_int_equal(message_lines(), 0);
+
+    add(0x1000, 0x8000, E820_RAM);
+    add(0x7000, 0x4000, E820_RAM);
+    add(0x300000, 0x1000, E820_NVS);
+    add(UINT64_MAX - 0xfff, 0x2000, E820_RAM);
+    add(0xfffffffff0000000, 0x10000000, E820_RESERVED);
+    e820_check(&map);
+    assert_int_equal(message_lines(), 1);
+    assert_non_null(strstr(messages, "2 entries overlap others, 2 wrap around"));
+    assert_int_equal(e820_sanitize(&map), 0x7ff00000 - 0x1000 + 0xa000);
+    check_form();
+    assert_int_equal(map.entry[map.nr - 1].addr, 0xfffffffff0000000);
+    assert_int_equal(map.entry[map.nr - 1].type, E820_RESERVED);
+    assert_int_equal(map.entry[0].addr, 0x1000);
+    assert_int_equal(map.entry[0].size, 0xa000);
+}
+
 /* A full map cannot take the pieces of what is split: they must not become RAM. */
 static void test_full(void **state)
 {
@@ -100,6 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_typical),
         cmocka_unit_test(test_against_model),
+        cmocka_unit_test(test_broken),
         cmocka_unit_test(test_full),
     };
 
