@@ -297,6 +297,17 @@ static uint64_t __init room_for_dom0(const struct boot_module *initrd, uint32_t 
     return have > needs ? have - needs : 0;
 }
 
+/* Of the modules only the RAM disk, which is dom0's now, is still of use. */
+static void __init release_modules(const struct boot_module *initrd)
+{
+    for (uint32_t i = 0; i < boot_info.nr_modules; i++) {
+        const struct boot_module *m = &boot_info.module[i];
+
+        if (m != initrd)
+            free_frame_range(paddr_to_mfn(_paddr(m->start)), page_up(m->end - m->start) / PAGE_SIZE);
+    }
+}
+
 void __init dom0_create(void)
 {
     struct dom0_size size = dom0_choose_size(free_page_count(), nr_cpus);
@@ -333,4 +344,5 @@ void __init dom0_create(void)
     dom0->creation_finished = true;
     printk_info("dom0: %lu MiB, %u vCPUs, kernel entry %#lx\n", size.pages >> 8, size.vcpus, kernel.entry);
     kernel_close(&kernel);
+    release_modules(initrd);
 }
