@@ -25,6 +25,8 @@ void smap_patch_init(void);
 #include <efi/platform.h>
 #include <efi/runtime.h>
 #include <efi/system.h>
+#include <event/dump.h>
+#include <grant/dump.h>
 #include <irq/irq.h>
 #include <lib/string.h>
 #include <mm/audit.h>
@@ -37,6 +39,8 @@ void smap_patch_init(void);
 #include <mm/xpti.h>
 #include <pv/traps.h>
 #include <sched/sched.h>
+#include <time/dump.h>
+#include <time/lockup.h>
 #include <time/time.h>
 
 #define MIN_RAM (64UL << 20)
@@ -97,8 +101,10 @@ static void __init move_modules(void)
 
 static void __init memory_init(void)
 {
-    uint64_t ram = e820_sanitize(&host_e820);
+    uint64_t ram;
 
+    e820_check(&host_e820);
+    ram = e820_sanitize(&host_e820);
     if (ram < MIN_RAM)
         boot_refuse("too little memory: %lu MiB of RAM, %lu are needed", ram >> 20, MIN_RAM >> 20);
     for (uint32_t i = 0; i < host_e820.nr; i++)
@@ -174,10 +180,14 @@ static void __init boot_continue(void)
     local_irq_enable();
     console_init_late();
     audit_init();
+    event_dump_init();
+    grant_dump_init();
+    time_dump_init();
     efi_runtime_init();
     efi_variables_init();
     smp_boot_cpus();
     dom0_create();
+    lockup_init();
     vmm_paging_protect();
     reset_stack_and_jump(become_idle);
 }

@@ -144,8 +144,6 @@ const char *const cmdline_ignored[] __initconst = {
     "vm-notify-window",
     "vpid",
     "vpmu",
-    "watchdog",
-    "watchdog_timeout",
     "x2apic",
     "x2apic-mode",
     "x2apic_phys",

@@ -217,27 +217,34 @@ static void announce_input(void)
            input.to_dom0 ? "dom0" : "the VMM's debug keys, 'h' lists them", switch_char + 'A' - 1);
 }
 
-/* Stores a received character for its reader; true if the input changed hands.  Lock held. */
+static void to_dom0(char c)
+{
+    /* Nobody reads: the newest characters are lost, as on any serial line. */
+    if (input.head - input.tail < INPUT_SIZE)
+        input.buf[input.head++ & (INPUT_SIZE - 1)] = c;
+    input_news = true;
+}
+
+/*
+ * Stores a received character for its reader; true if the input changed hands.  Switch characters are
+ * held back until it is clear that they are not three.  Lock held.
+ */
 static bool receive(char c)
 {
     if (c == switch_char) {
-        if (++input.switches == SWITCH_COUNT) {
-            input.switches = 0;
-            input.to_dom0 = !input.to_dom0;
-            return true;
-        }
-    } else {
+        if (++input.switches < SWITCH_COUNT)
+            return false;
         input.switches = 0;
+        input.to_dom0 = !input.to_dom0;
+        return true;
     }
-
-    if (input.to_dom0) {
-        /* Nobody reads: the newest characters are lost, as on any serial line. */
-        if (input.head - input.tail < INPUT_SIZE)
-            input.buf[input.head++ & (INPUT_SIZE - 1)] = c;
-        input_news = true;
-    } else if (c != switch_char && input.nr_keys < KEYS_SIZE) {
+    for (; input.switches; input.switches--)
+        if (input.to_dom0)
+            to_dom0(switch_char);
+    if (input.to_dom0)
+        to_dom0(c);
+    else if (input.nr_keys < KEYS_SIZE)
         input.keys[input.nr_keys++] = c;
-    }
     notify();
     return false;
 }

@@ -1,7 +1,11 @@
 #include <base/spinlock.h>
 #include <console/keyhandler.h>
 #include <console/printk.h>
+#include <cpu/percpu.h>
 #include <lib/ctype.h>
+#include <lib/printf.h>
+#include <lib/string.h>
+#include <time/lockup.h>
 
 static DEFINE_SPINLOCK(keyhandler_lock, LOCK_KEYHANDLER);
 
@@ -9,6 +13,23 @@ static struct {
     keyhandler_fn *fn;
     const char *desc;
 } keys[128];
+
+/* Lines of the handler that runs on this CPU: handlers are not preempted. */
+static DEFINE_PER_CPU(uint32_t, lines);
+
+void key_printk(const char *fmt, ...)
+{
+    char text[PRINTK_MAX];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (this_cpu(lines) < KEY_LINES)
+        printk("%s", text);
+    if (strchr(text, '\n'))
+        this_cpu(lines)++;
+}
 
 void register_keyhandler(char key, keyhandler_fn *fn, const char *desc)
 {
@@ -50,6 +71,12 @@ void handle_keypress(char key)
     spin_lock(&keyhandler_lock);
     fn = keys[(unsigned char)key].fn;
     spin_unlock(&keyhandler_lock);
-    if (fn)
-        fn(key);
+    if (!fn)
+        return;
+    this_cpu(lines) = 0;
+    lockup_pause(); /* the line may be slow */
+    fn(key);
+    lockup_resume();
+    if (this_cpu(lines) > KEY_LINES)
+        printk("... and %u lines more\n", this_cpu(lines) - KEY_LINES);
 }

@@ -2,6 +2,7 @@
 #ifndef CPU_TRAPS_H
 #define CPU_TRAPS_H
 
+#include <base/compiler.h>
 #include <base/types.h>
 #include <cpu/percpu.h>
 
@@ -40,6 +41,9 @@ DECLARE_PER_CPU(struct fixed_up, fixed_up);
 #define PFEC_RESERVED 0x08u
 #define PFEC_INSN     0x10u
 
+/* System control port B: bit 7 memory parity, bit 6 I/O channel check. */
+#define PORT_NMI_REASON 0x61
+
 /* Entry points, cpu/entry.S. */
 extern const char trap_stubs[]; /* 16 bytes per vector */
 extern const char entry_syscall64[], entry_syscall32[], entry_sysenter[];
@@ -50,12 +54,25 @@ void handle_nmi(struct cpu_user_regs *regs);
 void handle_double_fault(struct cpu_user_regs *regs);
 void handle_machine_check(struct cpu_user_regs *regs);
 
-/* On an NMI: stops this CPU if another one has panicked. */
-void panic_nmi_check(void);
+/* On an NMI: stops this CPU if another one has panicked. True: the machine ends, and the NMI means nothing.
+ */
+bool panic_nmi_check(const struct cpu_user_regs *regs);
 
-/* Prints registers, and for the VMM's own a backtrace. */
+/* As panic(), for an exception in the VMM: shows its registers and where they came from. */
+void panic_at(const struct cpu_user_regs *regs, const char *fmt, ...) __printf(2, 3) __noreturn;
+
+/* What a CPU was interrupted in; regs lie on one of its own stacks, or are a guest's. */
+struct cpu_snapshot {
+    const struct cpu_user_regs *regs;
+    uint64_t cr2, cr3;
+};
+
+/* Prints a stopped CPU's registers and, if they are the VMM's, a backtrace. */
+void show_cpu(const struct cpu_snapshot *s);
+/* The same of this CPU. */
 void show_registers(const struct cpu_user_regs *regs);
-void show_backtrace(uint64_t rip, uint64_t rbp);
+/* @stack: any place on the stack block in which frames may lie. */
+void show_backtrace(uint64_t rip, uint64_t rbp, const void *stack);
 
 /* In words; any vector. */
 const char *trap_name(uint32_t vector);

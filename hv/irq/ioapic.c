@@ -19,6 +19,7 @@
 #define REG_RTE(pin)  (0x10 + 2 * (pin))
 #define RTE_MODE(rte) ((rte) >> 8 & 7)
 #define RTE_MODE_SMI  2
+#define RTE_MODE_NMI  4
 
 struct ioapic {
     volatile uint8_t *regs;
@@ -197,6 +198,27 @@ int gsi_set_mode(uint32_t gsi, struct gsi_mode mode)
         desc->level = mode.level;
         if (desc->vector)
             gsi_mask(desc);
+    }
+    spin_unlock_irqrestore(&desc->lock, flags);
+    return rc;
+}
+
+int __init ioapic_route_nmi(uint32_t gsi)
+{
+    struct irq_desc *desc = gsi < nr_gsis ? irq_desc_get(gsi) : NULL;
+    unsigned long flags;
+    uint32_t pin;
+    const struct ioapic *io = gsi_ioapic(gsi, &pin);
+    int rc = -EBUSY;
+
+    if (!desc || !desc->chip || !io)
+        return -EINVAL;
+    flags = spin_lock_irqsave(&desc->lock);
+    if (!desc->vector && !desc->fn && !desc->nr_guests) {
+        desc->chip = NULL; /* nobody gets it */
+        reg_write(io, REG_RTE(pin) + 1, cpu_to_apicid[0] << 24);
+        reg_write(io, REG_RTE(pin), RTE_MODE_NMI << 8);
+        rc = 0;
     }
     spin_unlock_irqrestore(&desc->lock, flags);
     return rc;

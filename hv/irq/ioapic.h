@@ -42,4 +42,7 @@ int gsi_set_mode(uint32_t gsi, struct gsi_mode mode);
 int ioapic_guest_read(paddr_t base, uint32_t reg, uint32_t *value);
 int ioapic_guest_write(paddr_t base, uint32_t reg, uint32_t value);
 
+/* Boot: a free GSI becomes an edge-triggered NMI of the boot CPU, for good. -EINVAL, -EBUSY. */
+int ioapic_route_nmi(uint32_t gsi);
+
 #endif

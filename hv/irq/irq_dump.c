@@ -1,7 +1,6 @@
 /* Debug key: every interrupt source in use. */
 #include <base/compiler.h>
 #include <console/keyhandler.h>
-#include <console/printk.h>
 #include <domain/domain.h>
 #include <irq/irq.h>
 #include <irq/irq_desc.h>
@@ -39,7 +38,7 @@ static void dump_irqs(char key)
         struct irq_desc *desc = irq_desc_get(irq);
 
         if (desc && describe(desc, line))
-            printk("%s\n", line);
+            key_printk("%s\n", line);
     }
 }
 

@@ -2,13 +2,11 @@
 #include <console/printk.h>
 #include <cpu/insn.h>
 #include <cpu/softirq.h>
+#include <cpu/traps.h>
 #include <domain/domain.h>
 #include <pv/traps.h>
 #include <sched/sched.h>
 #include <xen/nmi.h>
-
-/* System control port B: bit 7 memory parity, bit 6 I/O channel check. */
-#define PORT_NMI_REASON 0x61
 
 static void give_to_dom0(uint8_t reason)
 {

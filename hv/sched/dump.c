@@ -1,6 +1,5 @@
 /* The debug key that shows the run queues. */
 #include <console/keyhandler.h>
-#include <console/printk.h>
 #include <sched/dump.h>
 #include <sched/runqueue.h>
 #include <sched/sched.h>
@@ -14,7 +13,7 @@ struct entry {
     int64_t behind; /* weighted ns from min_vruntime */
 };
 
-#define MAX_ENTRIES 16
+#define MAX_ENTRIES KEY_ITEMS
 
 static void show_queue(uint32_t cpu)
 {
@@ -31,10 +30,10 @@ static void show_queue(uint32_t cpu)
         entries[n++] = (struct entry){v->domain->id, v->id, v->sched.vruntime - rq->min_vruntime};
     spin_unlock_irqrestore(&rq->lock, flags);
 
-    printk("CPU%u: d%uv%u runs, %u wait, load %lu, idle for %lu ms since boot\n", cpu, domain, id, waiting,
-           load, sched_cpu_idle_ns(cpu) / 1000000);
+    key_printk("CPU%u: d%uv%u runs, %u wait, load %lu, idle for %lu ms since boot\n", cpu, domain, id,
+               waiting, load, sched_cpu_idle_ns(cpu) / 1000000);
     for (uint32_t i = 0; i < n; i++)
-        printk("  d%uv%u vruntime %+ld us\n", entries[i].domain, entries[i].id, entries[i].behind / 1000);
+        key_printk("  d%uv%u vruntime %+ld us\n", entries[i].domain, entries[i].id, entries[i].behind / 1000);
 }
 
 static void show_vcpu(struct vcpu *v)
@@ -42,10 +41,11 @@ static void show_vcpu(struct vcpu *v)
     vcpu_runstate_info_t r;
 
     vcpu_runstate_get(v, &r);
-    printk("d%uv%u: CPU%u %s flags %lx pauses %u+%u%s; ran %lu, waited %lu, blocked %lu, offline %lu ms\n",
-           v->domain->id, v->id, v->processor, state_names[r.state], v->sched.pause_flags,
-           v->sched.pause_count, v->domain->pause_count, v->sched.throttled ? " capped" : "",
-           r.time[0] / 1000000, r.time[1] / 1000000, r.time[2] / 1000000, r.time[3] / 1000000);
+    key_printk(
+        "d%uv%u: CPU%u %s flags %lx pauses %u+%u%s; ran %lu, waited %lu, blocked %lu, offline %lu ms\n",
+        v->domain->id, v->id, v->processor, state_names[r.state], v->sched.pause_flags, v->sched.pause_count,
+        v->domain->pause_count, v->sched.throttled ? " capped" : "", r.time[0] / 1000000, r.time[1] / 1000000,
+        r.time[2] / 1000000, r.time[3] / 1000000);
 }
 
 static void show(char key)
@@ -54,15 +54,16 @@ static void show(char key)
     struct domain *d;
     struct vcpu *v;
 
-    printk("System time %ld ns, time slice %u to %u ms, ratelimit %u us\n", now(),
-           (uint32_t)(SLICE_MIN / 1000000), (uint32_t)(SLICE_MAX / 1000000), sched_get_ratelimit());
+    key_printk("System time %ld ns, time slice %u to %u ms, ratelimit %u us\n", now(),
+               (uint32_t)(SLICE_MIN / 1000000), (uint32_t)(SLICE_MAX / 1000000), sched_get_ratelimit());
     for_each_online_cpu (cpu)
         show_queue(cpu);
     while (id < DOMID_FIRST_RESERVED && (d = domain_find_next((domid_t)id)) != NULL) {
         id = d->id + 1u;
-        printk("Domain %u: weight %u, cap %u\n", d->id, d->sched.weight, d->sched.cap);
+        key_printk("Domain %u: weight %u, cap %u\n", d->id, d->sched.weight, d->sched.cap);
         for_each_vcpu (d, v)
-            show_vcpu(v);
+            if (v->id < KEY_ITEMS)
+                show_vcpu(v);
         domain_put(d);
     }
 }

@@ -20,10 +20,12 @@
 #include <acpi/acpi.h>
 #include <base/atomic.h>
 #include <base/bug.h>
+#include <console/keyhandler.h>
 #include <console/printk.h>
 #include <cpu/features.h>
 #include <cpu/insn.h>
 #include <cpu/percpu.h>
+#include <cpu/smp.h>
 #include <cpu/softirq.h>
 #include <time/calibrate.h>
 #include <time/clock.h>
@@ -198,6 +200,18 @@ void time_init_cpu(void)
         offsets_differ = true;
         printk_info("CPU%u: TSC is %ld ticks off, corrected\n", smp_processor_id(), -offset);
     }
+}
+
+void clock_show(void)
+{
+    uint32_t cpu;
+
+    key_printk("System time %ld ns, wall clock %lu s, TSC %lu kHz%s, %s at %lu Hz%s, %u adjustments\n", now(),
+               wallclock_seconds(), tsc_khz, tsc_is_invariant() ? " (invariant)" : "", platform->name,
+               platform->hz, platform->long_term ? "" : " (at boot only)", READ_ONCE(seq) / 2);
+    for_each_online_cpu (cpu)
+        if (per_cpu(tsc_offset, cpu))
+            key_printk("CPU%u: TSC is %ld ticks off, corrected\n", cpu, -per_cpu(tsc_offset, cpu));
 }
 
 void udelay(uint32_t us)

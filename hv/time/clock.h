@@ -16,6 +16,9 @@ uint32_t clock_read(struct clock *c);
 /* Changes whenever clock_read() would tell something new. */
 uint32_t clock_generation(void);
 
+/* What the clock goes by, for people: prints lines by key_printk(). */
+void clock_show(void);
+
 /* Whether all CPUs' counters are in step and never change their rate (XEN_PVCLOCK_TSC_STABLE_BIT). */
 bool tsc_is_stable(void);
 /* Whether some CPUs' counters are out of step. */

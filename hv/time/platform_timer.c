@@ -102,6 +102,13 @@ static void __init pit_start(void)
     timer = (struct platform_timer){.name = "PIT", .hz = PIT_HZ, .mask = 0xffff, .read = pit_read};
 }
 
+void __init pit_start_channel0(void)
+{
+    outb(PIT_MODE, 0x34); /* channel 0, low then high byte, mode 2, binary */
+    outb(PIT_CH0, 0);     /* 65536: 18.2 Hz */
+    outb(PIT_CH0, 0);
+}
+
 /* A timer that firmware names but that stands still is no timer. */
 static bool __init counts(void)
 {

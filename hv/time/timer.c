@@ -172,6 +172,18 @@ void timer_migrate(struct timer *t, uint32_t cpu)
     }
 }
 
+uint32_t timer_snapshot(uint32_t cpu, struct timer *copies, uint32_t max)
+{
+    struct cpu_timers *ct = &per_cpu(timers, cpu);
+    unsigned long flags = spin_lock_irqsave(&ct->lock);
+    uint32_t count = ct->heap.count;
+
+    for (uint32_t i = 0; i < MIN(count, max); i++)
+        copies[i] = *timer_heap_entry(&ct->heap, i);
+    spin_unlock_irqrestore(&ct->lock, flags);
+    return count;
+}
+
 /* Runs what is due now, and nothing that is armed meanwhile. */
 static void timer_softirq(void)
 {

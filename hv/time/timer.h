@@ -41,6 +41,9 @@ void timer_kill(struct timer *t);
 /* Moves it to another CPU's heap, armed or not. */
 void timer_migrate(struct timer *t, uint32_t cpu);
 
+/* Copies up to max of the timers armed on a CPU, the earliest first; returns how many are armed. */
+uint32_t timer_snapshot(uint32_t cpu, struct timer *copies, uint32_t max);
+
 static inline bool timer_is_pending(const struct timer *t)
 {
     return *(const volatile bool *)&t->pending;

@@ -99,3 +99,10 @@ void timer_heap_remove(struct timer_heap *h, struct timer *t)
     take_place(h, last, t);
     sift(h, last);
 }
+
+struct timer *timer_heap_entry(struct timer_heap *h, uint32_t n)
+{
+    struct timer *parent;
+
+    return *link_of(h, n + 1, &parent);
+}

@@ -17,4 +17,7 @@ void timer_heap_insert(struct timer_heap *h, struct timer *t);
 /* t is in the heap. */
 void timer_heap_remove(struct timer_heap *h, struct timer *t);
 
+/* The n-th of count timers, 0 the earliest, the others in no order. */
+struct timer *timer_heap_entry(struct timer_heap *h, uint32_t n);
+
 #endif

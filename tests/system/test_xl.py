@@ -66,7 +66,7 @@ def test_claims(dom0):
 def test_dmesg_and_debug_keys(dom0):
     dom0.run("xl dmesg -c > /dev/null")
     assert dom0.run("xl dmesg | wc -c") == "0"
-    for key in "hqrmi":
+    for key in "hqrmiaegt":
         dom0.run(f"xl debug-keys {key}; xl dmesg -c > /tmp/said; test -s /tmp/said")
     dom0.run("xl debug-keys q; xl dmesg > /tmp/said")
     number = dom0.domains()["one"][0]

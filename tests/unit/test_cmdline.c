@@ -170,7 +170,7 @@ static void test_placeholder(void **state)
 static void test_ignored(void **state)
 {
     (void)state;
-    parse("iommu=no-igfx,verbose ucode=scan no-watchdog crashkernel=256M vga=current "
+    parse("iommu=no-igfx,verbose ucode=scan no-hap crashkernel=256M vga=current "
           "no-edd x2apic=off");
     assert_string_equal(messages, "");
     parse("xsm=flask smt=0 iommux");

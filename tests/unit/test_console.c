@@ -14,11 +14,13 @@
 #include <console/ring.h>
 #include <console/uart.h>
 #include <console/uart_io.h>
+#include <cpu/cpu_info.h>
 #include <cpu/softirq.h>
 #include <event/evtchn.h>
 #include <irq/irq.h>
 #include <mm/guest_access.h>
 #include <mm/page_alloc.h>
+#include <time/lockup.h>
 #include <time/time.h>
 #include <time/timer.h>
 #include <xen/sysctl.h>
@@ -35,6 +37,13 @@ static struct {
 } device = {.tx_budget = ~0u};
 
 #define BASE 0x3f8
+
+static struct cpu_info info;
+
+struct cpu_info *get_cpu_info(void)
+{
+    return &info;
+}
 
 uint8_t uart_in(uint16_t port)
 {
@@ -164,6 +173,19 @@ void boot_refuse(const char *fmt, ...)
     (void)fmt;
     mock_assert(0, "panic", "panic", 0);
     abort();
+}
+
+static int watchdog_paused, watchdog_pauses;
+
+void lockup_pause(void)
+{
+    watchdog_paused++;
+    watchdog_pauses++;
+}
+
+void lockup_resume(void)
+{
+    watchdog_paused--;
 }
 
 void debug_keys_init(void)
@@ -340,6 +362,30 @@ static void note_key(char key)
     strncat(keys, &key, 1);
 }
 
+static void talk_key(char key)
+{
+    for (int i = 0; i < KEY_LINES + 7; i++) {
+        key_printk("line %d ", i);
+        key_printk("of many\n");
+    }
+}
+
+/* However much a handler has to say, its answer has an end, and the next key has room again. */
+static void test_long_answer(void **state)
+{
+    (void)state;
+    register_keyhandler('l', talk_key, "talk");
+    for (int round = 0; round < 2; round++) {
+        watchdog_pauses = 0;
+        clear();
+        handle_keypress('l');
+        assert_null(strstr(sent(), "line 1000 of many"));
+        assert_non_null(strstr(sent(), "... and 7 lines more"));
+        assert_int_equal(watchdog_paused, 0);
+        assert_int_equal(watchdog_pauses, 1);
+    }
+}
+
 static void test_input(void **state)
 {
     char buf[400];
@@ -377,7 +423,8 @@ static void test_input(void **state)
     assert_string_equal(keys, "kkk");
     receive("\1\1\1k");
     assert_string_equal(keys, "kkk");
-    assert_int_equal(console_read_guest(buf, sizeof(buf)), 3 + 2 + 1);
+    assert_int_equal(console_read_guest(buf, sizeof(buf)), 4);
+    assert_memory_equal(buf, "\1\1xk", 4);
 }
 
 static void test_input_overflow(void **state)
@@ -582,6 +629,7 @@ int main(void)
         cmocka_unit_test(test_long_message),
         cmocka_unit_test(test_interrupts),
         cmocka_unit_test(test_full_buffer),
+        cmocka_unit_test(test_long_answer),
         cmocka_unit_test(test_input),
         cmocka_unit_test(test_input_overflow),
         cmocka_unit_test(test_read_ring),

@@ -222,6 +222,23 @@ static void test_other_cpu(void **state)
 
 #define TIMERS 60
 
+static void test_snapshot(void **state)
+{
+    struct timer t[5], copies[3];
+
+    for (uint32_t i = 0; i < 5; i++) {
+        timer_init(&t[i], NULL, &t[i], 1);
+        timer_set(&t[i], MILLISECS(50 - 10 * (int)i));
+    }
+    assert_int_equal(timer_snapshot(1, copies, 3), 5);
+    assert_int_equal(copies[0].expires, MILLISECS(10));
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(copies[i].expires, ((struct timer *)copies[i].data)->expires);
+    assert_int_equal(timer_snapshot(0, copies, 3), 0);
+    for (uint32_t i = 0; i < 5; i++)
+        timer_kill(&t[i]);
+}
+
 /* Each armed timer fires once, between its time and the next look at the clock, wherever it was moved to. */
 static void test_random_against_model(void **state)
 {
@@ -274,6 +291,7 @@ int main(void)
         cmocka_unit_test_setup(test_stop_rearm_kill, setup),
         cmocka_unit_test_setup(test_rearming_for_the_past_ends, setup),
         cmocka_unit_test_setup(test_other_cpu, setup),
+        cmocka_unit_test_setup(test_snapshot, setup),
         cmocka_unit_test_setup(test_random_against_model, setup),
     };
 

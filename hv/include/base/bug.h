@@ -8,8 +8,8 @@
 #include <base/compiler.h>
 
 /*
- * Prints the message, a symbolized backtrace of this CPU, stops the other
- * CPUs, then reboots or halts as "noreboot" says. Takes no lock.
+ * Stops the other CPUs, prints the message, a symbolized backtrace of this CPU and what the others
+ * were doing, then reboots or halts as "noreboot" says. Takes no lock.
  */
 void panic(const char *fmt, ...) __printf(1, 2) __noreturn;
 
