@@ -2,6 +2,7 @@
 #include <base/compiler.h>
 #include <base/errno.h>
 #include <base/nospec.h>
+#include <console/printk.h>
 #include <control/control_lock.h>
 #include <control/domctl.h>
 #include <control/hypercall.h>
@@ -39,6 +40,15 @@ static int invalid(struct domain *d, struct xen_domctl *op, bool *copyback)
     return -EINVAL;
 }
 
+/* Nothing is logged, which is where a live migration of a PV guest ends. */
+static int shadow_op(struct domain *d, struct xen_domctl *op, bool *copyback)
+{
+    if (op->u.shadow_op.op != XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY)
+        return -EINVAL;
+    guest_printk(d->id, "no live migration: written pages are not logged (xl save and xl restore move it)\n");
+    return -EOPNOTSUPP;
+}
+
 static const struct domctl_row rows[] = {
     [XEN_DOMCTL_createdomain] = {domctl_createdomain, NO_DOMAIN},
     [XEN_DOMCTL_destroydomain] = {domctl_destroydomain, 0},
@@ -47,7 +57,7 @@ static const struct domctl_row rows[] = {
     [XEN_DOMCTL_getdomaininfo] = {domctl_getdomaininfo, NO_DOMAIN},
     [XEN_DOMCTL_setvcpuaffinity] = {domctl_vcpuaffinity, 0},
     [XEN_DOMCTL_getvcpuaffinity] = {domctl_vcpuaffinity, 0},
-    [XEN_DOMCTL_shadow_op] = {invalid, 0}, /* what Xen says where nothing is logged */
+    [XEN_DOMCTL_shadow_op] = {shadow_op, 0},
     [XEN_DOMCTL_max_mem] = {domctl_max_mem, 0},
     [XEN_DOMCTL_setvcpucontext] = {domctl_setvcpucontext, 0},
     [XEN_DOMCTL_getvcpucontext] = {domctl_getvcpucontext, 0},
