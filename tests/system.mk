@@ -10,7 +10,8 @@ SYSTEM_ENV = BUILD=$(BUILD) HYPERVISOR=$(HYPERVISOR)
 ONLY ?=
 export MAKE
 
-SYSTEM_NEEDS = $(filter $(BUILD)/hospes,$(HYPERVISOR)) dom0-image guest-image $(NEIGHBOURS) $(BUILD)/shim
+SYSTEM_NEEDS = $(filter $(BUILD)/hospes,$(HYPERVISOR)) dom0-image guest-image $(NEIGHBOURS) $(BUILD)/shim \
+    $(BUILD)/system/vchan
 
 # A loader that spoils what the VMM is given.
 $(BUILD)/shim: tests/system/shim/shim.c
@@ -18,6 +19,12 @@ $(BUILD)/shim: tests/system/shim/shim.c
 	gcc -m32 -std=gnu11 -O1 -Wall -Wextra -Werror -ffreestanding -fno-pic -fno-stack-protector -mno-sse \
 	    -fcf-protection=none -fno-asynchronous-unwind-tables -nostdlib -static \
 	    -Wl,-Ttext=0x4000000,--section-start=.multiboot=0x3fff000,--build-id=none,-z,noexecstack,-e,_start -o $@ $<
+
+# A program for guests, with Xen's libraries.
+$(BUILD)/system/vchan: tests/system/programs/vchan.c
+	@mkdir -p $(@D)
+	gcc -std=gnu11 -O2 -static -Wall -Wextra -Werror -o $@ $< -lxenvchan -lxenstore -lxengnttab -lxenevtchn \
+	    -lxentoolcore -lxentoollog -lxencall
 
 .PHONY: test soak test-system soak-system
 test: images

@@ -19,7 +19,7 @@ def toolbox_disk():
     subprocess.run(["rm", "-rf", str(tree), str(image)], check=True)
     tree.mkdir()
     sources = [*(ROOT / "tests/system/toolbox").iterdir(), *(ROOT / "tests/system/programs").iterdir(), VMLINUX,
-               INITRD_TINY, *(BUILD / "guests/neighbours" / name for name in NEIGHBOURS)]
+               INITRD_TINY, BUILD / "system/vchan", *(BUILD / "guests/neighbours" / name for name in NEIGHBOURS)]
     subprocess.run(["cp", "-r", *map(str, sources), str(tree)], check=True)
     subprocess.run(["truncate", "-s", "160M", str(image)], check=True)
     subprocess.run(["/usr/sbin/mke2fs", "-q", "-t", "ext4", "-m", "0", "-d", str(tree), str(image)], check=True)
@@ -127,7 +127,7 @@ class Tools(Machine):
     def destroy_all(self, keep=()):
         """Whatever tests left; first the background processes of xl that would start it again, even if it is not there
         just now."""
-        others = "pgrep -af '[x]l create'" + "".join(f" | grep -v 'name=\"{name}\"'" for name in keep)
+        others = "pgrep -af '[x]l (create|restore)'" + "".join(f" | grep -v 'name=\"{name}\"'" for name in keep)
         self.run(f"{others} | while read p c; do kill -9 $p; done; ! {others} || sleep 0.5", check=False)
         for _ in range(3):
             for name, (number, *_) in self.domains().items():
