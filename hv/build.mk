@@ -13,7 +13,7 @@ HV_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -
 	-fPIE -fvisibility=hidden -mno-red-zone -mgeneral-regs-only -fno-strict-aliasing -fno-common \
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fcf-protection=none \
 	-fno-optimize-sibling-calls -fstack-protector-strong -mstack-protector-guard=global \
-	-fno-delete-null-pointer-checks -mno-sse \
+	-fno-delete-null-pointer-checks -mno-sse -fno-jump-tables \
 	-Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla \
 	-Wno-unused-parameter \
 	-include hv/include/base/hidden.h -D__XEN_TOOLS__ $(HV_INCLUDES) -idirafter /usr/include

@@ -4,7 +4,8 @@
  * The save area has the standard XSAVE format (SDM vol 1, 13.4): FXSAVE image,
  * header, components at fixed offsets. XSAVEOPT is used where the CPU has it:
  * it skips what is unmodified as well as what is in its initial state, so the
- * compacted format would only save memory. XSAVEOPT's tracking holds because
+ * compacted format would only save memory, and XSAVES only add supervisor
+ * components, which paravirtual guests do not have. XSAVEOPT's tracking holds because
  * each vCPU is always restored from its area before it is saved there, and who
  * changes the area in between forgets that a CPU holds its state (owner below).
  */

@@ -50,10 +50,21 @@ extern struct page_info *frame_table;
 extern uint64_t max_page;    /* one above the highest RAM frame */
 extern uint64_t total_pages; /* RAM frames in all */
 
+#ifndef HOSPES_UNIT_TEST
+/* Under speculation past mfn_valid(), too, the result is within the area of the frame table (base/nospec.h).
+ */
+static inline struct page_info *mfn_to_page(mfn_t mfn)
+{
+    uint64_t offset = mfn_x(mfn) * sizeof(struct page_info) % (FRAMETABLE_END - FRAMETABLE_START);
+
+    return (struct page_info *)(FRAMETABLE_START + offset);
+}
+#else
 static inline struct page_info *mfn_to_page(mfn_t mfn)
 {
     return &frame_table[mfn_x(mfn)];
 }
+#endif
 
 /* Whether the frame has a page_info that is RAM. False for MMIO and holes. */
 #ifndef HOSPES_UNIT_TEST
