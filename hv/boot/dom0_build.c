@@ -275,7 +275,8 @@ static void __init start_vcpu0(struct vcpu *v, const struct dom0_layout *l, cons
     v->regs.ds = v->regs.es = v->regs.fs = v->regs.gs = 0;
     v->regs.rflags = 0x202;
     v->vcpu_info->evtchn_upcall_mask = 1;
-    pv_update_cr3(v);
+    pv_update_user_cr3(v);
+    pv_update_kernel_cr3(v);
     v->is_initialised = true;
     __atomic_fetch_and(&v->sched.pause_flags, ~VPF_DOWN, __ATOMIC_SEQ_CST);
 }

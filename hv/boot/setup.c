@@ -205,6 +205,7 @@ void __init boot_start(void)
         efi_system_read(boot_info.efi_system_table);
     l1tf_init();
     spec_ctrl_init();
+    pcid_init();
     spec_ctrl_report();
     cpu_control_init();
     fpu_init();

@@ -24,7 +24,8 @@ static void save_guest(struct vcpu *v)
     fpu_save(v);
 }
 
-/* After CR3 is no longer the domain's: this CPU holds none of its translations any more. */
+/* After CR3 is no longer the domain's: this CPU holds none of its translations, but for what tlb_enter() will
+ * check. */
 static void leave_domain(struct vcpu *v, const struct domain *next, uint32_t cpu)
 {
     cpumask_clear(&v->dirty_cpu, cpu);
@@ -48,8 +49,9 @@ static void load_guest(struct vcpu *v)
 /*
  * A guest's translations may enter this CPU's TLB from load_cr3() on, so its
  * bit in the dirty masks is set before; the locked operation orders it before
- * any table walk. Nobody relies on the mask of a CPU that has just been
- * cleared: load_cr3() has flushed it.
+ * any table walk, and before tlb_enter() looks at the domain's epoch. Nobody
+ * relies on the mask of a CPU that has just been cleared: it has been flushed,
+ * or will be when its tags are used again.
  */
 void context_switch(struct vcpu *prev, struct vcpu *next)
 {
@@ -58,11 +60,12 @@ void context_switch(struct vcpu *prev, struct vcpu *next)
 
     if (!is_idle_vcpu(prev))
         save_guest(prev);
+    tlb_leave(prev);
     info->current_vcpu = next;
     if (!is_idle_vcpu(next)) {
         cpumask_set(&next->domain->dirty_cpumask, cpu);
         cpumask_set(&next->dirty_cpu, cpu);
-        load_cr3(next->cr3);
+        tlb_enter(next);
     } else {
         load_cr3((uint64_t)vmm_l4 - VMM_IMAGE_START);
     }

@@ -24,6 +24,10 @@ BOOT_OPTION_BOOL("xsave", opt_xsave);
 BOOT_OPTION_BOOL("umip", opt_umip);
 BOOT_OPTION_BOOL("fsgsbase", opt_fsgsbase);
 
+/* A bit that <xen/arch-x86/cpufeatureset.h> of 4.17 has no name for. */
+#define FEATURE_WORD_E21A   (X86_FEATURE_LFENCE_DISPATCH / 32)
+#define E21A_CPUID_USER_DIS BIT(17)
+
 /* Where the CPU reports each word of the interface's feature set. */
 enum cpuid_reg { REG_A, REG_B, REG_C, REG_D, REG_MSR_LOW, REG_MSR_HIGH };
 static const struct feature_word {
@@ -183,16 +187,35 @@ static bool lfence_serializes(const struct cpu_features *f)
            rdmsr_safe(MSR_AMD64_DE_CFG, &cfg) && (cfg & DE_CFG_LFENCE_SERIALIZE);
 }
 
+/* SDM vol 4, CEH; APM vol 3, Fn8000_0021 EAX, CpuidUserDis. */
+static bool can_fault_cpuid(const struct cpu_features *f)
+{
+    uint64_t info;
+
+    if (f->vendor == VENDOR_AMD)
+        return f->words[FEATURE_WORD_E21A] & E21A_CPUID_USER_DIS;
+    return f->vendor == VENDOR_INTEL && rdmsr_safe(MSR_PLATFORM_INFO, &info) &&
+           (info & PLATFORM_INFO_CPUID_FAULTING);
+}
+
+static void enable_cpuid_faulting(void)
+{
+    uint64_t value;
+
+    if (host_cpu.vendor == VENDOR_AMD)
+        wrmsr(MSR_K8_HWCR, rdmsr(MSR_K8_HWCR) | HWCR_CPUID_USER_DIS);
+    else if (rdmsr_safe(MSR_MISC_FEATURES_ENABLES, &value))
+        wrmsr_safe(MSR_MISC_FEATURES_ENABLES, value | MISC_FEATURES_CPUID_FAULTING);
+}
+
 void __init cpu_features_init(void)
 {
     struct cpu_features *f = &host_cpu;
-    uint64_t info;
 
     read_features(f);
     if (lfence_serializes(f))
         f->words[X86_FEATURE_LFENCE_DISPATCH / 32] |= 1u << (X86_FEATURE_LFENCE_DISPATCH % 32);
-    cpuid_faulting = f->vendor == VENDOR_INTEL && rdmsr_safe(MSR_PLATFORM_INFO, &info) &&
-                     (info & PLATFORM_INFO_CPUID_FAULTING);
+    cpuid_faulting = can_fault_cpuid(f);
     for (unsigned int i = 0; i < ARRAY_SIZE(required); i++)
         if (!has(f, required[i]))
             boot_refuse("This CPU lacks a feature that is needed: %s", cpu_feature_name(required[i]));
@@ -220,8 +243,9 @@ void __init cpu_features_init(void)
 bool cpu_features_match(void)
 {
     static const enum cpu_feature used[] = {
-        X86_FEATURE_SMEP, X86_FEATURE_SMAP,    X86_FEATURE_UMIP,     X86_FEATURE_FSGSBASE, X86_FEATURE_XSAVE,
-        X86_FEATURE_AVX,  X86_FEATURE_AVX512F, X86_FEATURE_XSAVEOPT, X86_FEATURE_RDTSCP,
+        X86_FEATURE_SMEP,   X86_FEATURE_SMAP, X86_FEATURE_UMIP,    X86_FEATURE_FSGSBASE,
+        X86_FEATURE_XSAVE,  X86_FEATURE_AVX,  X86_FEATURE_AVX512F, X86_FEATURE_XSAVEOPT,
+        X86_FEATURE_RDTSCP, X86_FEATURE_PCID, X86_FEATURE_INVPCID,
     };
     struct cpu_features mine = {0};
 
@@ -262,8 +286,8 @@ void cpu_control_init(void)
     write_cr4(host_cr4);
     if (cpu_has(RDTSCP))
         wrmsr(MSR_TSC_AUX, 0); /* what guest_load_msrs() takes for loaded */
-    if (cpuid_faulting && rdmsr_safe(MSR_MISC_FEATURES_ENABLES, &value))
-        wrmsr_safe(MSR_MISC_FEATURES_ENABLES, value | MISC_FEATURES_CPUID_FAULTING);
+    if (cpuid_faulting)
+        enable_cpuid_faulting();
     if (host_cpu.vendor == VENDOR_AMD && cpu_has(LFENCE_DISPATCH) && rdmsr_safe(MSR_AMD64_DE_CFG, &value))
         wrmsr_safe(MSR_AMD64_DE_CFG, value | DE_CFG_LFENCE_SERIALIZE);
     spec_ctrl_init_cpu();

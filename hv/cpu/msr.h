@@ -85,6 +85,7 @@
 
 #define DE_CFG_LFENCE_SERIALIZE      BIT(1)
 #define HWCR_TSC_FREQ_SEL            BIT(24)
+#define HWCR_CPUID_USER_DIS          BIT(35)
 #define MISC_ENABLE_BTS_UNAVAIL      BIT(11)
 #define MISC_ENABLE_PEBS_UNAVAIL     BIT(12)
 #define MISC_ENABLE_XTPR_DISABLE     BIT(23)

@@ -9,6 +9,7 @@
 #include <cpu/msr.h>
 #include <domain/domain.h>
 #include <lib/string.h>
+#include <mm/tlb.h>
 #include <mm/validate.h>
 #include <mm/xpti.h>
 
@@ -223,8 +224,8 @@ void __init spec_ctrl_report(void)
 {
     printk("Speculation: page tables split for %s (xpti), L1TF checks for %s, buffers %s on exit (verw), "
            "return stack "
-           "%s on entry (rsb), IBPB between domains %s, IBRS %s\n",
+           "%s on entry (rsb), IBPB between domains %s, IBRS %s; PCID %s\n",
            for_whom(xpti_dom0, xpti_domu), for_whom(l1tf_dom0, l1tf_domu),
            entry_flags & MIT_VERW ? "cleared" : "kept", entry_flags & MIT_RSB ? "filled" : "kept",
-           spec_ibpb ? "on" : "off", use_ibrs ? "on" : "off");
+           spec_ibpb ? "on" : "off", use_ibrs ? "on" : "off", pcid_enabled ? "on" : "off");
 }

@@ -16,6 +16,7 @@
 #include <event/state.h>
 #include <irq/state.h>
 #include <mm/state.h>
+#include <mm/tlb_tag.h>
 #include <pv/state.h>
 #include <sched/state.h>
 #include <time/state.h>
@@ -29,7 +30,7 @@ struct cpu_policy;
 
 struct vcpu {
     struct cpu_user_regs regs; /* while it is not running (else guest_regs() of its CPU) */
-    uint64_t cr3;              /* value to load to run it: kernel or user tables by pv.kernel_mode */
+    struct tlb_tag tag;        /* what to load into CR3, by pv.kernel_mode */
     struct domain *domain;
     uint32_t id;
     uint32_t processor;     /* CPU it runs or ran on last; changes under the run queue's lock */
@@ -75,7 +76,9 @@ struct domain {
     uint32_t ssidref;
     shared_info_t *shared_info; /* VMM page shared writable with the domain */
     uint64_t vm_assist;         /* bit n: VMASST_TYPE n is on */
-    cpumask_t dirty_cpumask;    /* CPUs whose TLB may hold this domain's entries */
+    cpumask_t
+        dirty_cpumask;  /* CPUs whose TLB may hold this domain's entries, but for those it keeps by tags */
+    uint64_t tlb_epoch; /* advances before these are looked at for a flush: mm/tlb_tag.h */
     struct mm_domain mm;
     struct evtchn_domain events;
     struct sched_domain sched;

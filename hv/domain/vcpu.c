@@ -64,6 +64,7 @@ int vcpu_create(struct domain *d, uint32_t id, uint32_t cpu)
         return -ENOMEM;
     v->domain = d;
     v->id = id;
+    v->tag.key = d->serial * MAX_VCPUS_PER_DOMAIN + id;
     v->processor = cpu;
     v->vcpu_info = id < XEN_LEGACY_MAX_VCPUS ? &d->shared_info->vcpu_info[id] : &dummy_vcpu_info;
     v->sched.pause_flags = VPF_DOWN;

@@ -261,7 +261,7 @@ static void unmap_finish(const struct unmap *u, uint32_t n)
     for (uint32_t i = 0; i < n; i++)
         kinds |= u[i].kinds;
     if (kinds & GNTMAP_host_map)
-        flush_tlb_mask(&current->domain->dirty_cpumask);
+        flush_tlb_mask(tlb_domain_cpus(current->domain));
     for (uint32_t i = 0; i < n; i++)
         if (settle(gt, u[i].handle, u[i].kinds, false))
             maptrack_release(gt, u[i].handle);
@@ -332,7 +332,7 @@ static int16_t replace_one(const struct gnttab_unmap_and_replace *op)
         /* What was at new_addr is gone: it asked for a mapping that it does not have. */
         l1e_put(e);
         if (e)
-            flush_tlb_mask(&current->domain->dirty_cpumask);
+            flush_tlb_mask(tlb_domain_cpus(current->domain));
         (void)settle(gt, op->handle, u.kinds, true);
     } else {
         unmap_finish(&u, 1);

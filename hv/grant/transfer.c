@@ -102,7 +102,7 @@ static int16_t transfer_one(const struct transfer *t)
 /* After this no translation of the frames is left anywhere. */
 static void flush_frames(const struct transfer *t, uint32_t n)
 {
-    cpumask_t mask = current->domain->dirty_cpumask;
+    cpumask_t mask = *tlb_domain_cpus(current->domain);
     bool any = false;
 
     for (uint32_t i = 0; i < n; i++) {

@@ -88,7 +88,7 @@ static int new_baseptr(struct batch *b, mfn_t mfn)
         return rc;
     pv_invalidate_ldt(v); /* the new tables may map something else at its address */
     v->pv.kernel_table = l4;
-    pv_update_cr3(v); /* before the old one may go */
+    pv_update_kernel_cr3(v); /* before the old one may go */
     b->flush_local = false;
     release_page_and_type(old);
     return 0;
@@ -121,6 +121,7 @@ static int new_user_baseptr(mfn_t mfn)
     }
     /* CR3 is not touched: a hypercall comes from the kernel's tables. */
     v->pv.user_table = l4;
+    pv_update_user_cr3(v);
     if (old)
         release_page_and_type(old);
     return 0;
@@ -224,7 +225,7 @@ static __always_inline int do_op(struct batch *b, const struct mmuext_op *op)
         b->flush_all = true;
         return 0;
     case MMUEXT_INVLPG_ALL:
-        flush_tlb_one_mask(&current->domain->dirty_cpumask, op->arg1.linear_addr);
+        flush_tlb_one_mask(tlb_domain_cpus(current->domain), op->arg1.linear_addr);
         return 0;
     case MMUEXT_TLB_FLUSH_MULTI:
     case MMUEXT_INVLPG_MULTI:
@@ -276,7 +277,7 @@ static uint32_t run_batch(struct batch *b, uint64_t gva, uint32_t count, int *rc
 static void finish_flushes(const struct batch *b)
 {
     if (b->flush_all)
-        flush_tlb_mask(&current->domain->dirty_cpumask);
+        flush_tlb_mask(tlb_domain_cpus(current->domain));
     else if (b->flush_local)
         flush_tlb_local();
 }

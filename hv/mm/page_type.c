@@ -100,16 +100,16 @@ static struct domain *owner_of(const struct page_info *page)
 }
 
 /* The frame is busy, by us. */
-static void flush_stale_entries(const struct page_info *page, const struct domain *d)
+static void flush_stale_entries(const struct page_info *page, struct domain *d)
 {
     /* Mapped by others once: then any CPU may hold an entry. */
-    cpumask_t mask = page->count_info & PGC_FOREIGN || !d ? cpu_online_map : d->dirty_cpumask;
+    cpumask_t mask = page->count_info & PGC_FOREIGN || !d ? cpu_online_map : *tlb_domain_cpus(d);
 
     tlb_filter(&mask, page->tlb_stamp);
     /* The common case is this CPU alone, and guests have no global entries. */
     if (cpumask_test(&mask, smp_processor_id())) {
         cpumask_clear(&mask, smp_processor_id());
-        flush_tlb_local();
+        flush_tlb_guests();
     }
     if (unlikely(!cpumask_empty(&mask)))
         flush_tlb_mask(&mask);

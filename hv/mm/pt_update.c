@@ -5,6 +5,7 @@
 #include <mm/iomem.h>
 #include <mm/page_ref.h>
 #include <mm/pt_update.h>
+#include <mm/tlb.h>
 #include <mm/validate.h>
 
 /* What changes the references that a level-1 entry holds, but for the right to write. */
@@ -302,8 +303,9 @@ pte_t read_l1_entry(const struct vcpu *v, uint64_t va)
     return likely(mfn_valid(mfn)) ? read_entry(mfn, pt_index(va, 1)) : 0;
 }
 
-int vcpumask_to_cpus(const struct domain *d, uint64_t bitmap_gva, cpumask_t *cpus)
+int vcpumask_to_cpus(struct domain *d, uint64_t bitmap_gva, cpumask_t *cpus)
 {
+    (void)tlb_domain_cpus(d); /* those that do not run, too */
     *cpus = (cpumask_t){{0}};
     for (uint32_t base = 0; base < d->max_vcpus; base += 64) {
         uint64_t word;

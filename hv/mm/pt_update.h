@@ -127,6 +127,6 @@ pte_t read_l1_entry(const struct vcpu *v, uint64_t va);
 int load_guest_cr3(mfn_t mfn) __must_check;
 
 /* CPUs on which vCPUs of a guest's bitmap may have translations cached. -EFAULT. */
-int vcpumask_to_cpus(const struct domain *d, uint64_t bitmap_gva, cpumask_t *cpus) __must_check;
+int vcpumask_to_cpus(struct domain *d, uint64_t bitmap_gva, cpumask_t *cpus) __must_check;
 
 #endif

@@ -8,7 +8,7 @@
 #include <xen/xen.h>
 
 /* UVMF_* beyond the flush type: UVMF_ALL, UVMF_LOCAL (0), or the address of a bitmap of vCPUs. */
-static int flush(const struct domain *d, uint64_t va, uint64_t flags)
+static int flush(struct domain *d, uint64_t va, uint64_t flags)
 {
     uint64_t where = flags & ~UVMF_FLUSHTYPE_MASK;
     bool one = (flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG;
@@ -22,7 +22,7 @@ static int flush(const struct domain *d, uint64_t va, uint64_t flags)
         return 0;
     }
     if (where == UVMF_ALL)
-        cpus = d->dirty_cpumask;
+        cpus = *tlb_domain_cpus(d);
     else if (vcpumask_to_cpus(d, where, &cpus))
         return -EFAULT;
     if (one)

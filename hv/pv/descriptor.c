@@ -182,7 +182,7 @@ static void window_set(struct vcpu *v, unsigned int page, pte_t entry)
         return;
     WRITE_ONCE(w->entries[page], entry);
     if (v == current) {
-        invlpg(w->va + page * PAGE_SIZE);
+        flush_tlb_one_local(w->va + page * PAGE_SIZE);
         if (unlikely(xpti_enabled()))
             xpti_window_changed(page, entry);
     } else {

@@ -2,17 +2,37 @@
 #include <cpu/cpu_info.h>
 #include <mm/tlb.h>
 #include <mm/validate.h>
+#include <mm/vmm_paging.h>
 #include <pv/mode.h>
 #include <pv/pv.h>
 #include <sched/sched.h>
 
-void pv_update_cr3(struct vcpu *v)
+/* CR3 for tables, or for none: no tag. */
+static uint64_t table_cr3(const struct page_info *table)
+{
+    return table ? paddr_x(mfn_to_paddr(page_to_mfn(table))) : (uint64_t)vmm_l4 - VMM_IMAGE_START;
+}
+
+static __always_inline void set_table(struct vcpu *v, bool kernel_mode, const struct page_info *table)
+{
+    if (unlikely(pcid_enabled))
+        tlb_tag_set_table(&v->tag, kernel_mode, table_cr3(table));
+    else
+        v->tag.cr3[kernel_mode] = table_cr3(table);
+}
+
+void pv_update_user_cr3(struct vcpu *v)
+{
+    set_table(v, false, v->pv.user_table);
+}
+
+void pv_update_kernel_cr3(struct vcpu *v)
 {
     if (v->pv.kernel_table)
         l4_set_m2p(v->pv.kernel_table, true);
-    v->cr3 = pv_table_cr3(v->pv.kernel_mode ? v->pv.kernel_table : v->pv.user_table);
+    set_table(v, true, v->pv.kernel_table);
     if (v == current)
-        load_cr3(v->cr3);
+        tlb_reload(v);
 }
 
 void pv_toggle_mode(struct vcpu *v)

@@ -10,8 +10,6 @@
 #include <cpu/insn.h>
 #include <cpu/msr.h>
 #include <domain/domain.h>
-#include <mm/page.h>
-#include <mm/vmm_paging.h>
 
 /* By current; returns what was loaded. CR4 is loaded as the guest has it. */
 static __always_inline uint64_t exchange_gs_base(const struct vcpu *v, uint64_t base)
@@ -27,35 +25,30 @@ static __always_inline uint64_t exchange_gs_base(const struct vcpu *v, uint64_t 
     return old;
 }
 
-/* CR3 for tables, or for none: no PCID, no flags. */
-static __always_inline uint64_t pv_table_cr3(const struct page_info *table)
-{
-    return likely(table) ? paddr_x(mfn_to_paddr(page_to_mfn(table))) : (uint64_t)vmm_l4 - VMM_IMAGE_START;
-}
-
 /*
  * Not load_cr3(): noting the flush is only an optimization of later
  * shootdowns, and this is the hot path of every system call.
  */
-static __always_inline void pv_load_mode(struct vcpu *v, bool kernel_mode, const struct page_info *table)
+static __always_inline void pv_load_mode(struct vcpu *v, bool kernel_mode)
 {
     v->pv.kernel_mode = kernel_mode;
-    v->cr3 = pv_table_cr3(table);
-    write_cr3(v->cr3);
+    write_cr3(v->tag.cr3[kernel_mode]);
+    if (unlikely(v->tag.stale))
+        tlb_tag_loaded(&v->tag, kernel_mode);
 }
 
 /* Current, from guest-user to guest-kernel mode; sched_entered_guest_kernel() is due before it runs. */
 static __always_inline void pv_enter_kernel(struct vcpu *v)
 {
     v->pv.gs_base_user = exchange_gs_base(v, v->pv.gs_base_kernel);
-    pv_load_mode(v, true, v->pv.kernel_table);
+    pv_load_mode(v, true);
 }
 
 /* And back. */
 static __always_inline void pv_leave_kernel(struct vcpu *v)
 {
     v->pv.gs_base_kernel = exchange_gs_base(v, v->pv.gs_base_user);
-    pv_load_mode(v, false, v->pv.user_table);
+    pv_load_mode(v, false);
 }
 
 #endif

@@ -33,8 +33,12 @@ static inline bool regs_in_guest(const struct cpu_user_regs *regs)
 
 /* Switches current between guest-kernel and guest-user: GS base and page tables. */
 void pv_toggle_mode(struct vcpu *v);
-/* Recomputes v->cr3 after kernel_table, user_table or the mode changed; loads it if v is current. */
-void pv_update_cr3(struct vcpu *v);
+/*
+ * After kernel_table or user_table changed: the values for CR3. If v is current it is in guest-kernel mode,
+ * and the former's is loaded, which drops all of v's translations.
+ */
+void pv_update_kernel_cr3(struct vcpu *v);
+void pv_update_user_cr3(struct vcpu *v);
 
 /*
  * A #GP in guest-kernel mode: emulates the privileged instruction at regs->rip,

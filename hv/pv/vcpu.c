@@ -185,7 +185,8 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     if (c->flags & VGCF_I387_VALID)
         fpu_import(v, &c->fpu_ctxt);
     fpu_context_set(v);
-    pv_update_cr3(v);
+    pv_update_user_cr3(v);
+    pv_update_kernel_cr3(v);
     atomic_or(&v->domain->vm_assist, c->vm_assist);
     v->is_initialised = true;
     return 0;

@@ -220,7 +220,7 @@ static void tlb_fill(uint64_t va, mfn_t mfn, uint64_t type)
 
 static pte_t *walk(uint64_t va, bool write)
 {
-    mfn_t mfn = _mfn(current->cr3 >> PAGE_SHIFT);
+    mfn_t mfn = _mfn(current->tag.cr3[true] >> PAGE_SHIFT);
 
     for (unsigned int level = 4;; level--) {
         pte_t *e = (pte_t *)mfn_to_virt(mfn) + pt_index(va, level);
@@ -238,7 +238,7 @@ static pte_t *walk(uint64_t va, bool write)
 
 bool machine_touch(uint64_t va, bool write)
 {
-    pte_t *e = current->cr3 ? walk(va, write) : NULL;
+    pte_t *e = current->tag.cr3[true] ? walk(va, write) : NULL;
 
     if (!e)
         return false;
@@ -262,8 +262,8 @@ void machine_check_tlbs(void)
     for (unsigned int cpu = 0; cpu < MACHINE_CPUS; cpu++) {
         const struct vcpu *v = cpu_infos[cpu].current_vcpu;
 
-        if (v->cr3) {
-            const struct page_info *l4 = mfn_to_page(_mfn(v->cr3 >> PAGE_SHIFT));
+        if (v->tag.cr3[true]) {
+            const struct page_info *l4 = mfn_to_page(_mfn(v->tag.cr3[true] >> PAGE_SHIFT));
 
             assert_int_equal(l4->type_info & (PGT_TYPE_MASK | PGT_VALIDATED), PGT_L4 | PGT_VALIDATED);
         }
@@ -299,10 +299,14 @@ bool hypercall_preempt_check(void)
     return machine_preempt_every && ++opportunities % machine_preempt_every == 0;
 }
 
-void pv_update_cr3(struct vcpu *v)
+void pv_update_user_cr3(struct vcpu *v)
+{
+}
+
+void pv_update_kernel_cr3(struct vcpu *v)
 {
     l4_set_m2p(v->pv.kernel_table, true);
-    v->cr3 = mfn_x(page_to_mfn(v->pv.kernel_table)) << PAGE_SHIFT;
+    v->tag.cr3[true] = mfn_x(page_to_mfn(v->pv.kernel_table)) << PAGE_SHIFT;
     if (v == current)
         flush_tlb_local();
 }
@@ -453,7 +457,7 @@ static void drop_tables(struct vcpu *v)
 {
     while (release_pending(v))
         ;
-    v->cr3 = 0;
+    v->tag = (struct tlb_tag){.key = v->tag.key};
     if (v->pv.kernel_table)
         put_page_and_type(v->pv.kernel_table);
     if (v->pv.user_table)

@@ -286,7 +286,7 @@ static void give_tables(unsigned int dom)
 
         assert_true(get_page_and_type(l4, d, PGT_L4));
         d->vcpu[i]->pv.kernel_table = l4;
-        pv_update_cr3(d->vcpu[i]);
+        pv_update_kernel_cr3(d->vcpu[i]);
     }
 }
 
