@@ -5,10 +5,11 @@ import pytest
 from toolstack import Tools
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def busy_dom0():
+    """One machine for all tests here, with nothing but dom0."""
     machine = Tools("load", cpus=4, mem="3G")
-    machine.ready()
+    machine.start_tools()
     yield machine
     machine.stop()
 
@@ -20,7 +21,7 @@ def test_stress_ng(busy_dom0):
     for stressors in ("--fork 4 --vfork 2 --clone 2 --exec 2", "--vm 4 --vm-bytes 64M --mmap 2 --mremap 2 --brk 2 --madvise 2",
                       "--switch 4 --pipe 2 --futex 2 --sem 2 --signal 2 --timer 2", "--hdd 2 --hdd-bytes 16M --io 2 --fault 4",
                       "--fp 2 --cpu 4 --matrix 2 --memcpy 2"):
-        busy_dom0.run(f"stress-ng --verify --timeout 20 --temp-path /tmp {stressors} > /tmp/stress 2>&1 || "
+        busy_dom0.run(f"stress-ng --verify --timeout 12 --temp-path /tmp {stressors} > /tmp/stress 2>&1 || "
                       "{ tail -20 /tmp/stress; false; }", 240)
         busy_dom0.audit()
     busy_dom0.check_log()
