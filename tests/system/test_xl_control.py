@@ -53,18 +53,3 @@ def test_parameters(dom0):
     dom0.run("xenhypfs write /params/guest_loglvl warning")
     assert dom0.run("xenhypfs cat /params/guest_loglvl") == "warning/warning"
     assert "sched-gran" in dom0.run("xenhypfs tree")
-
-
-def test_save_and_restore(dom0):
-    """A guest goes on where it was, with all its memory and vCPUs, in a domain of another number."""
-    dom0.create("kept", vcpus=2, tsc_mode="always_emulate")
-    dom0.wait_guest("kept")
-    dom0.guest("kept", "echo hello > /tmp/kept; (while :; do :; done) & echo $! > /tmp/pid")
-    first = dom0.domains()["kept"][0]
-    dom0.run("xl save kept /tmp/kept.save", 200)
-    assert "kept" not in dom0.domains()
-    dom0.run("xl restore /tmp/kept.save", 200)
-    assert dom0.domains()["kept"][0] != first
-    assert dom0.guest("kept", "cat /tmp/kept; nproc").split() == ["hello", "2"]
-    dom0.guest("kept", "kill -0 $(cat /tmp/pid); sleep 1")
-    dom0.run("rm /tmp/kept.save")
