@@ -5,6 +5,23 @@
 #include <base/types.h>
 #include <base/compiler.h>
 
+#ifdef HOSPES_UNIT_TEST
+
+/* Tests of what programs the CPU or its APIC bring their own. */
+uint64_t rdmsr(uint32_t msr) __attribute__((weak));
+void wrmsr(uint32_t msr, uint64_t v) __attribute__((weak));
+uint32_t mmio_read32(const volatile void *p) __attribute__((weak));
+void mmio_write32(volatile void *p, uint32_t v) __attribute__((weak));
+
+static inline void local_irq_disable(void)
+{
+}
+static inline void local_irq_enable(void)
+{
+}
+
+#else
+
 static inline uint64_t rdmsr(uint32_t msr)
 {
     uint32_t lo, hi;
@@ -17,6 +34,26 @@ static inline void wrmsr(uint32_t msr, uint64_t v)
 {
     __asm__ __volatile__("wrmsr" : : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
 }
+
+static inline uint32_t mmio_read32(const volatile void *p)
+{
+    return *(const volatile uint32_t *)p;
+}
+static inline void mmio_write32(volatile void *p, uint32_t v)
+{
+    *(volatile uint32_t *)p = v;
+}
+
+static inline void local_irq_disable(void)
+{
+    __asm__ __volatile__("cli" ::: "memory");
+}
+static inline void local_irq_enable(void)
+{
+    __asm__ __volatile__("sti" ::: "memory");
+}
+
+#endif
 
 /* As above, but a #GP gives false instead (by the exception table). */
 bool rdmsr_safe(uint32_t msr, uint64_t *v);
@@ -89,15 +126,6 @@ static inline void outl(uint16_t port, uint32_t v)
     __asm__ __volatile__("outl %k0, %w1" : : "a"(v), "Nd"(port));
 }
 
-static inline uint32_t mmio_read32(const volatile void *p)
-{
-    return *(const volatile uint32_t *)p;
-}
-static inline void mmio_write32(volatile void *p, uint32_t v)
-{
-    *(volatile uint32_t *)p = v;
-}
-
 static inline uint64_t rdtsc(void)
 {
     uint32_t lo, hi;
@@ -118,14 +146,6 @@ static inline void invlpg(uint64_t va)
     __asm__ __volatile__("invlpg (%0)" : : "r"(va) : "memory");
 }
 
-static inline void local_irq_disable(void)
-{
-    __asm__ __volatile__("cli" ::: "memory");
-}
-static inline void local_irq_enable(void)
-{
-    __asm__ __volatile__("sti" ::: "memory");
-}
 static inline uint64_t read_flags(void)
 {
     uint64_t f;
