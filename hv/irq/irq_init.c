@@ -3,6 +3,7 @@
 #include <irq/ioapic.h>
 #include <irq/irq.h>
 #include <irq/irq_desc.h>
+#include <irq/pci.h>
 #include <irq/pic.h>
 
 void __init irq_init(void)
@@ -10,6 +11,7 @@ void __init irq_init(void)
     pic_disable();
     apic_init();
     ioapic_init();
+    pci_protect_config_space();
     irq_dump_init();
 }
 

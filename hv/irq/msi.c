@@ -5,35 +5,14 @@
 #include <cpu/smp.h>
 #include <irq/irq_desc.h>
 #include <irq/msi.h>
+#include <irq/msi_regs.h>
 #include <irq/pci.h>
+#include <irq/pci_guest.h>
 #include <irq/pci_io.h>
 #include <mm/iomem.h>
 #include <mm/ioremap.h>
 #include <mm/page.h>
 #include <mm/page_alloc.h>
-
-/* Offsets within the capabilities. */
-#define CAP_CONTROL      2
-#define MSI_ENABLE       0x0001u
-#define MSI_CAPABLE(c)   ((c) >> 1 & 7)
-#define MSI_MULTI_SHIFT  4
-#define MSI_MULTI_MASK   0x0070u
-#define MSI_64BIT        0x0080u
-#define MSI_MASKABLE     0x0100u
-#define MSI_ADDRESS      4
-#define MSI_ADDRESS_HIGH 8
-#define MSIX_ENABLE      0x8000u
-#define MSIX_SIZE(c)     (((c)&0x7ff) + 1)
-#define MSIX_TABLE       4
-/* An entry of the MSI-X table. */
-#define MSIX_ENTRY_SIZE    16u
-#define MSIX_ENTRY_ADDRESS 0
-#define MSIX_ENTRY_HIGH    4
-#define MSIX_ENTRY_DATA    8
-#define MSIX_ENTRY_CONTROL 12
-#define MSIX_ENTRY_MASKED  1u
-
-#define MAX_MESSAGES 32
 
 /* One MSI capability in use, or one MSI-X entry. The list is under LOCK_PCI_DEVICES, the rest fixed. */
 struct msi_entry {
@@ -231,7 +210,7 @@ int msi_alloc(struct pci_address address, uint32_t nr)
 {
     int rc;
 
-    if (nr == 0 || nr > MAX_MESSAGES)
+    if (nr == 0 || nr > MSI_MAX_MESSAGES)
         return -EINVAL;
     pci_devices_lock();
     rc = msi_alloc_locked(pci_device_find(address), nr);
@@ -249,7 +228,7 @@ uint32_t msi_capacity(struct pci_address address)
     if (dev && pci_find_capability(dev, PCI_CAP_MSI)) {
         uint32_t control = pci_read(dev, pci_find_capability(dev, PCI_CAP_MSI) + CAP_CONTROL, 2);
 
-        n = MIN(1u << MSI_CAPABLE(control), (uint32_t)MAX_MESSAGES);
+        n = MIN(1u << MSI_CAPABLE(control), (uint32_t)MSI_MAX_MESSAGES);
     }
     pci_devices_unlock();
     return n;
@@ -265,6 +244,13 @@ static bool table_address_ok(uint64_t start, uint32_t size)
             iomem_read_only(paddr_to_mfn(_paddr(a))))
             return false;
     return true;
+}
+
+/* Whatever firmware or a kernel before us left in them: MSI-X goes on with the first entry. */
+static void mask_all_entries(volatile uint8_t *table, uint32_t size)
+{
+    for (uint32_t i = 0; i < size; i += MSIX_ENTRY_SIZE)
+        pci_mmio_write(table + i + MSIX_ENTRY_CONTROL, 4, MSIX_ENTRY_MASKED);
 }
 
 /* One more user of the device's table; the first maps it. */
@@ -283,8 +269,11 @@ static int msix_table_get(struct pci_device *dev, uint8_t cap, uint64_t table_ba
         dev->msix_table = ioremap(_paddr(start), size);
         if (!dev->msix_table)
             return -ENOMEM;
+        dev->msix_bar = bar;
+        mask_all_entries(dev->msix_table, size);
     }
     dev->msix_users++;
+    pci_guard_msix_table(dev);
     return 0;
 }
 
@@ -294,6 +283,7 @@ static void msix_table_put(struct pci_device *dev, uint8_t cap)
         return;
     vunmap_range(dev->msix_table, MSIX_SIZE(pci_read(dev, cap + CAP_CONTROL, 2)) * MSIX_ENTRY_SIZE);
     dev->msix_table = NULL;
+    pci_guard_msix_table(dev);
 }
 
 /* Whether the entry is in use, or the device uses plain MSI. */
@@ -454,9 +444,9 @@ int msix_release(struct pci_address address)
 
     pci_devices_lock();
     dev = pci_device_find(address);
-    if (!dev || !dev->msix_prepared)
+    if (!dev)
         rc = -ENODEV;
-    else if (dev->entries)
+    else if (!dev->msix_prepared || dev->entries)
         rc = -EBUSY;
     if (!rc) {
         dev->msix_prepared = false;

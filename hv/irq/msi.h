@@ -9,6 +9,8 @@
 #include <base/types.h>
 #include <irq/pci.h>
 
+#define MSI_MAX_MESSAGES 32
+
 struct msi_message {
     uint64_t address;
     uint32_t data;
@@ -42,7 +44,7 @@ uint32_t msi_capacity(struct pci_address address);
 int msi_restore(struct pci_address address);
 /* A driver domain is to use the device's MSI-X: maps its table. -ENODEV, -EBUSY, -ENXIO, -EINVAL, -ENOMEM. */
 int msix_prepare(struct pci_address address);
-/* The end of that. -ENODEV: not prepared; -EBUSY: entries are in use. */
+/* The end of that. -ENODEV; -EBUSY: not prepared, or entries are in use. */
 int msix_release(struct pci_address address);
 
 #endif

@@ -3,6 +3,7 @@
 #include <base/errno.h>
 #include <base/spinlock.h>
 #include <irq/pci.h>
+#include <irq/pci_guest.h>
 #include <irq/pci_io.h>
 #include <mm/ioremap.h>
 #include <mm/page_alloc.h>
@@ -112,6 +113,15 @@ struct pci_device *pci_device_find(struct pci_address a)
     return dev;
 }
 
+struct pci_device *pci_device_with_table_at(mfn_t mfn)
+{
+    struct pci_device *dev = devices;
+
+    while (dev && !iomem_guard_covers(&dev->msix_guard, mfn))
+        dev = dev->next;
+    return dev;
+}
+
 /* Physical address of the function's page in memory-mapped configuration space; 0 if the tables name none. */
 static uint64_t ecam_address(struct pci_address a)
 {
@@ -140,6 +150,7 @@ static int map_config_space(struct pci_device *dev)
 
 static void device_free(struct pci_device *dev)
 {
+    iomem_guard_set(&dev->msix_guard, _mfn(0), 0);
     if (dev->ecam)
         vunmap_range(dev->ecam, ECAM_FUNCTION_SIZE);
     xfree(dev);
@@ -168,6 +179,9 @@ int pci_device_add(struct pci_address address, bool is_virtfn)
     }
     dev->next = devices;
     devices = dev;
+    dev->msi_cap = pci_find_capability(dev, PCI_CAP_MSI);
+    dev->msix_cap = pci_find_capability(dev, PCI_CAP_MSIX);
+    pci_guard_msix_table(dev);
 out:
     pci_devices_unlock();
     return rc;
@@ -194,14 +208,25 @@ int pci_device_remove(struct pci_address address)
     return rc;
 }
 
+void __init pci_protect_config_space(void)
+{
+    for (uint32_t i = 0; i < acpi_mcfg.nr; i++) {
+        const struct acpi_mcfg_entry *e = &acpi_mcfg.entries[i];
+        uint64_t first = e->address + ((uint64_t)e->start_bus << 20);
+
+        if (e->end_bus >= e->start_bus)
+            iomem_set_read_only(paddr_to_mfn(_paddr(first)), (e->end_bus - e->start_bus + 1ul)
+                                                                 << (20 - PAGE_SHIFT));
+    }
+}
+
 int pci_mmcfg_confirm(uint64_t address, uint16_t segment, uint8_t start_bus, uint8_t end_bus)
 {
     for (uint32_t i = 0; i < acpi_mcfg.nr; i++) {
         const struct acpi_mcfg_entry *e = &acpi_mcfg.entries[i];
 
-        if (e->address == address && e->segment == segment && e->start_bus == start_bus &&
-            end_bus <= e->end_bus)
-            return 0;
+        if (e->segment == segment && e->start_bus == start_bus && e->end_bus == end_bus)
+            return e->address == address ? 0 : -EIO;
     }
     return -ENODEV;
 }

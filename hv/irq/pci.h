@@ -3,6 +3,7 @@
 #define IRQ_PCI_H
 
 #include <base/types.h>
+#include <mm/iomem.h>
 
 struct msi_entry;
 
@@ -14,12 +15,15 @@ struct pci_address {
 struct pci_device {
     struct pci_device *next;
     struct pci_address address;
+    uint8_t msi_cap, msix_cap;    /* offsets, 0: none */
     bool is_virtfn;               /* an SR-IOV virtual function: its BARs are in its physical function */
     volatile uint8_t *ecam;       /* its configuration space, mapped; NULL: reached by mechanism 1 */
     struct msi_entry *entries;    /* MSIs in use */
     volatile uint8_t *msix_table; /* mapped while in use */
     uint32_t msix_users;          /* entries, and a prepare_msix */
     bool msix_prepared;
+    uint64_t msix_bar;             /* machine address of the BAR with the table while msix_users */
+    struct iomem_guard msix_guard; /* keeps the table's frames from being mapped writable */
 };
 
 /* Configuration registers used here: PCI Local Bus Specification 3.0, 6.1 and 6.7. */
@@ -30,6 +34,7 @@ struct pci_device {
 #define PCI_STATUS_CAP_LIST 0x10u
 #define PCI_HEADER_TYPE     0x0e
 #define PCI_BAR(n)          (0x10 + 4 * (n))
+#define PCI_BARS_END        0x28
 #define PCI_CAP_POINTER     0x34
 #define PCI_CAP_MSI         0x05
 #define PCI_CAP_MSIX        0x11
@@ -58,6 +63,8 @@ void pci_devices_lock(void);
 void pci_devices_unlock(void);
 /* NULL if unknown. */
 struct pci_device *pci_device_find(struct pci_address address);
+/* The device that has its MSI-X table in this frame; NULL if there is none. */
+struct pci_device *pci_device_with_table_at(mfn_t mfn);
 /*
  * Known already: 0. -ENODEV: nothing there (a virtual function does not show itself: is believed).
  * -ENOMEM.
@@ -65,7 +72,10 @@ struct pci_device *pci_device_find(struct pci_address address);
 int pci_device_add(struct pci_address address, bool is_virtfn);
 /* -ENODEV: unknown; -EBUSY: has MSIs in use. */
 int pci_device_remove(struct pci_address address);
-/* dom0 confirms a range of memory-mapped configuration space: -ENODEV unless the tables (MCFG) name it. */
+/* Makes memory-mapped configuration space, where the tables name it, read-only. Once, at boot. */
+void pci_protect_config_space(void);
+/* dom0 confirms a range of memory-mapped configuration space: -ENODEV, or -EIO where only the address
+ * differs, unless the tables (MCFG) name it. */
 int pci_mmcfg_confirm(uint64_t address, uint16_t segment, uint8_t start_bus, uint8_t end_bus);
 
 #endif

@@ -127,6 +127,10 @@ static int map_alloc_msi(struct physdev_map_pirq *map, uint32_t *nr)
     if (map->type != MAP_PIRQ_TYPE_MULTI_MSI)
         return map->table_base ? msix_alloc(address, (uint32_t)map->entry_nr, map->table_base)
                                : msi_alloc(address, 1);
+    if (map->table_base)
+        return -EINVAL;
+    if (map->entry_nr <= 0 || map->entry_nr > MSI_MAX_MESSAGES)
+        return -EDOM;
     *nr = (uint32_t)map->entry_nr;
     rc = msi_alloc(address, *nr);
     if (rc == -EINVAL)

@@ -71,6 +71,40 @@ bool iomem_read_only(mfn_t mfn)
     return in_ranges(&read_only, mfn);
 }
 
+static DEFINE_SPINLOCK(guard_lock, LOCK_IOMEM);
+static struct iomem_guard *guards;
+
+void iomem_guard_set(struct iomem_guard *guard, mfn_t first, uint64_t nr)
+{
+    struct iomem_guard **link = &guards;
+
+    spin_lock(&guard_lock);
+    while (*link && *link != guard)
+        link = &(*link)->next;
+    if (*link)
+        *link = guard->next;
+    guard->first = mfn_x(first);
+    guard->nr = nr;
+    if (nr) {
+        guard->next = guards;
+        guards = guard;
+    }
+    spin_unlock(&guard_lock);
+}
+
+bool iomem_write_protected(mfn_t mfn)
+{
+    const struct iomem_guard *g;
+
+    if (in_ranges(&read_only, mfn))
+        return true;
+    spin_lock(&guard_lock);
+    for (g = guards; g && !iomem_guard_covers(g, mfn); g = g->next)
+        ;
+    spin_unlock(&guard_lock);
+    return g;
+}
+
 void iomem_domain_init(struct domain *d)
 {
     spin_lock_init(&d->mm.iomem_lock, LOCK_IOMEM);

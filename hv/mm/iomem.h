@@ -22,10 +22,28 @@ bool iomem_denied(mfn_t mfn);
 
 /*
  * Frames that the VMM uses and everybody else may only read: a mapping that asks for
- * more becomes read-only, and writes are dropped. Same rules as iomem_deny().
+ * more becomes read-only. Same rules as iomem_deny().
  */
 void iomem_set_read_only(mfn_t first, uint64_t nr);
 bool iomem_read_only(mfn_t mfn);
+
+/*
+ * Frames that are read-only in the same sense for as long as the guard covers them: nr frames from `first`
+ * on, none with 0. The memory is the caller's, who lets one call at a time work on a guard and takes it to 0
+ * frames before its end. Mappings made before stay as they are. Takes LOCK_IOMEM.
+ */
+struct iomem_guard {
+    struct iomem_guard *next;
+    uint64_t first, nr;
+};
+void iomem_guard_set(struct iomem_guard *guard, mfn_t first, uint64_t nr);
+static inline bool iomem_guard_covers(const struct iomem_guard *guard, mfn_t mfn)
+{
+    return mfn_x(mfn) - guard->first < guard->nr;
+}
+
+/* Read-only by either. Any context that may take LOCK_IOMEM. */
+bool iomem_write_protected(mfn_t mfn);
 
 /* Whether d may map the frame, given that it is not RAM. Any context that may take LOCK_IOMEM. */
 bool iomem_access_ok(struct domain *d, mfn_t mfn);

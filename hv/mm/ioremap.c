@@ -49,6 +49,32 @@ const void *map_firmware(paddr_t pa, size_t len)
     return map_frames(pa, len, VMM_RO);
 }
 
+void mmio_write_once(paddr_t pa, unsigned int bytes, uint64_t value)
+{
+    static DEFINE_SPINLOCK(window_lock, LOCK_DEVICE_WINDOW);
+    static uint64_t window;
+    volatile char *p;
+
+    spin_lock(&window_lock);
+    if (!window)
+        window = reserve_va(1);
+    if (window && vmm_map(window, paddr_to_mfn(pa), VMM_UC) == 0) {
+        /* Other CPUs may keep what they saw there: they flush before they use it. */
+        flush_tlb_one_local(window);
+        p = (volatile char *)window + (paddr_x(pa) & ~PAGE_MASK);
+        if (bytes == 8)
+            *(volatile uint64_t *)p = value;
+        else if (bytes == 4)
+            *(volatile uint32_t *)p = (uint32_t)value;
+        else if (bytes == 2)
+            *(volatile uint16_t *)p = (uint16_t)value;
+        else
+            *(volatile uint8_t *)p = (uint8_t)value;
+        vmm_map(window, INVALID_MFN, 0);
+    }
+    spin_unlock(&window_lock);
+}
+
 void vunmap_range(const volatile void *va, size_t len)
 {
     uint64_t start = (uint64_t)va & PAGE_MASK, end = (uint64_t)va + len;

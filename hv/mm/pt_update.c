@@ -98,7 +98,7 @@ static __always_inline int get_write_right(pte_t e, domid_t fd)
     struct page_info *page;
 
     if (unlikely(!mfn_valid(pte_mfn(e))))
-        return iomem_read_only(pte_mfn(e)) ? -EPERM : 0;
+        return iomem_write_protected(pte_mfn(e)) ? -EPERM : 0;
     page = mfn_to_page(pte_mfn(e));
     /* A frame that was mapped read-only by another right (a grant) does not become writable this way. */
     if (unlikely(page->owner != fd))

@@ -1,28 +1,18 @@
 /*
  * Writes that trapped because they hit a page-table page, which guests see
- * read-only: for level-1 tables they are done as an mmu_update would be.
+ * read-only: for level-1 tables they are done as an mmu_update would be. And
+ * those to devices' memory that is kept read-only.
  */
 #include <base/errno.h>
 #include <cpu/percpu.h>
 #include <domain/domain.h>
+#include <irq/pci_guest.h>
 #include <lib/string.h>
 #include <mm/guest_access.h>
 #include <mm/iomem.h>
 #include <mm/pt_update.h>
 #include <mm/pt_write.h>
 #include <pv/pv.h>
-
-/* The frame that va maps read-only, if it looks like a level-1 table; a hint only. */
-static struct page_info *mapped_table(const struct vcpu *v, uint64_t va)
-{
-    pte_t mapping = read_l1_entry(v, va);
-    struct page_info *page;
-
-    if ((mapping & (PTE_P | PTE_RW)) != PTE_P || !mfn_valid(pte_mfn(mapping)))
-        return NULL;
-    page = mfn_to_page(pte_mfn(mapping));
-    return pgt_level(READ_ONCE(page->type_info)) == 1 ? page : NULL;
-}
 
 static bool lock_l1(struct page_info *table, const struct vcpu *v)
 {
@@ -101,16 +91,37 @@ static bool apply(const struct pt_context *c, pte_t *slot, unsigned int offset, 
     }
 }
 
+/* Memory-mapped configuration space, and MSI-X tables: devices that the hardware domain sees read-only. */
+static noinline bool device_write(const struct vcpu *v, uint64_t address, struct cpu_user_regs *regs)
+{
+    const struct pt_write *w;
+
+    if (!v->domain->is_hardware || !iomem_write_protected(paddr_to_mfn(_paddr(address))))
+        return false;
+    w = fetch(regs);
+    if (!w || w->op != PTW_MOV || (address & (w->size - 1U)) ||
+        !pci_guest_memory_write(address, w->size, pt_write_value(w, regs, 0, 0)))
+        return false;
+    regs->rip += w->length;
+    return true;
+}
+
 bool pv_emulate_pt_write(struct vcpu *v, uint64_t va, struct cpu_user_regs *regs)
 {
-    struct page_info *table = mapped_table(v, va);
+    pte_t mapping = read_l1_entry(v, va);
+    struct page_info *table;
     const struct pt_write *w;
     struct pt_context c;
     uint64_t loaded = 0;
     pte_t *slot;
     bool done;
 
-    if (likely(!table))
+    if ((mapping & (PTE_P | PTE_RW)) != PTE_P)
+        return false;
+    if (unlikely(!mfn_valid(pte_mfn(mapping))))
+        return device_write(v, (mapping & PTE_ADDR_MASK) | (va & (PAGE_SIZE - 1)), regs);
+    table = mfn_to_page(pte_mfn(mapping));
+    if (likely(pgt_level(READ_ONCE(table->type_info)) != 1)) /* a hint only */
         return false;
     w = fetch(regs);
     if (!w || (va & (w->size - 1U)) || (w->repeat && !regs->rcx))

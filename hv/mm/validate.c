@@ -37,7 +37,7 @@ static noinline int device_get(mfn_t mfn, struct domain *d, domid_t fd)
         if (!foreign || !iomem_access_ok(foreign, mfn))
             return -EPERM;
     }
-    return iomem_read_only(mfn) ? L1E_READ_ONLY : 0;
+    return iomem_write_protected(mfn) ? L1E_READ_ONLY : 0;
 }
 
 static int writable_ref(struct page_info *page)

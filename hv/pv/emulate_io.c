@@ -3,6 +3,7 @@
 #include <cpu/port_io.h>
 #include <domain/domain.h>
 #include <irq/pci.h>
+#include <irq/pci_guest.h>
 #include <mm/guest_access.h>
 #include <pv/ioport.h>
 #include <pv/iopl.h>
@@ -82,7 +83,7 @@ static bool pci_write_port(struct vcpu *v, uint16_t port, unsigned int bytes, ui
     if (port < PORT_PCI_DATA || offset + bytes > 4)
         return false;
     if (d->is_hardware && (d->pv.pci_address & PCI_ADDRESS_ENABLE))
-        pci_cf8_write(d->pv.pci_address, offset, bytes, value);
+        pci_guest_cf8_write(d->pv.pci_address, offset, bytes, value);
     return true;
 }
 

@@ -15,7 +15,7 @@ ORACLE_XEN = ROOT / "build" / "oracle" / "xen"
 FUZZ_SEEDS = range(1, 1 + int(os.environ.get("FUZZ_SEEDS") or 4))
 
 # Settings that differ from the usual 1 CPU, 512 MiB, no argument and QEMU as the loader: "image" names the guest to boot, "record" the
-# recorded answers.
+# recorded answers, "qemu" has options for the emulator.
 SETTINGS = {
     "start": {"args": "alpha beta=2"},
     "start-page": {"args": "alpha beta=2"},
@@ -39,6 +39,9 @@ SETTINGS = {
     # The machine's own firmware and GRUB load it.
     "efi": {"firmware": "efi", "timeout": 180},
     "efi-bios": {"image": "efi"},
+    # Devices that guests/pci.c expects at these places, on a board with memory-mapped configuration space.
+    "pci": {"qemu": ["-machine", "q35", "-device", "e1000e,addr=4,romfile=", "-device",
+                     "nec-usb-xhci,addr=5,msi=on,msix=on", "-device", "pci-testdev,addr=6"]},
     **{f"crash-{case:02}": {"image": "crash", "args": f"case={case}"} for case in range(15)},
 }
 # What a CPU open to Meltdown, MDS and the like makes the VMM do, forced: mm/xpti.h, cpu/mitigate.h.
@@ -111,7 +114,7 @@ def qemu_command(hypervisor, name, extra=""):
         os.environ.get("QEMU") or "qemu-system-x86_64", *load,
         "-m", "512", "-smp", str(settings.get("cpus", 1)),
         "-cpu", settings.get("cpu") or os.environ.get("QEMU_CPU") or "max,-smap,-xsave",
-        "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio",
+        "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio", *settings.get("qemu", []),
     ]
 
 

@@ -1,5 +1,5 @@
-/* unit: hv/irq/msi.c hv/irq/pci.c hv/irq/irq_desc.c hv/irq/vector.c hv/irq/pirq.c hv/irq/ioapic.c
- * tests/unit/stubs/irq.c */
+/* unit: hv/irq/msi.c hv/irq/pci.c hv/irq/pci_guest.c hv/irq/irq_desc.c hv/irq/vector.c hv/irq/pirq.c
+ * hv/irq/ioapic.c tests/unit/stubs/irq.c */
 #include <unit.h>
 #include <string.h>
 #include <acpi/acpi.h>
@@ -8,8 +8,10 @@
 #include <irq/irq_desc.h>
 #include <irq/msi.h>
 #include <irq/pci.h>
+#include <irq/pci_guest.h>
 #include <irq/pci_io.h>
 #include <irq/pirq.h>
+#include <mm/ioremap.h>
 #include <stubs/irq.h>
 
 struct acpi_mcfg_info acpi_mcfg;
@@ -66,6 +68,22 @@ void pci_mmio_write(volatile void *p, unsigned int bytes, uint32_t value)
     if ((word - &table[0][0]) % 4 != 3 && !(table[(word - &table[0][0]) / 4][3] & 1))
         unmasked_changes++;
     *word = value;
+}
+
+/* Memory-mapped configuration space, and the page of the table. */
+#define ECAM 0xe0000000u
+static uint64_t written_to, written_value;
+static unsigned int writes;
+
+void mmio_write_once(paddr_t pa, unsigned int bytes, uint64_t value)
+{
+    uint64_t function = (uint64_t)here.devfn << 12;
+
+    writes++;
+    written_to = paddr_x(pa);
+    written_value = value;
+    if (written_to - ECAM - function < sizeof(config))
+        memcpy(&config[written_to & 0xff], &value, bytes);
 }
 
 static void put(unsigned int reg, unsigned int bytes, uint32_t value)
@@ -308,7 +326,7 @@ static void prepared_device(void **state)
 {
     int irq;
 
-    assert_int_equal(msix_release(here), -ENODEV);
+    assert_int_equal(msix_release(here), -EBUSY);
     assert_int_equal(msix_prepare(here), 0);
     assert_int_equal(msix_prepare(here), -EBUSY);
     irq = msix_alloc(here, 2, bar2);
@@ -317,7 +335,7 @@ static void prepared_device(void **state)
     msi_free((uint32_t)irq);
     assert_int_equal(pci_device_remove(here), -EBUSY);
     assert_int_equal(msix_release(here), 0);
-    assert_int_equal(msix_release(here), -ENODEV);
+    assert_int_equal(msix_release(here), -EBUSY);
 }
 
 static void unknown_devices(void **state)
@@ -340,9 +358,104 @@ static void unknown_devices(void **state)
     acpi_mcfg.nr = 1;
     acpi_mcfg.entries[0] = (struct acpi_mcfg_entry){0xe0000000, 0, 0, 255};
     assert_int_equal(pci_mmcfg_confirm(0xe0000000, 0, 0, 255), 0);
-    assert_int_equal(pci_mmcfg_confirm(0xe0000000, 0, 0, 63), 0);
-    assert_int_equal(pci_mmcfg_confirm(0xf0000000, 0, 0, 255), -ENODEV);
+    assert_int_equal(pci_mmcfg_confirm(0xe0000000, 0, 0, 63), -ENODEV);
+    assert_int_equal(pci_mmcfg_confirm(0xf0000000, 0, 0, 255), -EIO);
     assert_int_equal(pci_mmcfg_confirm(0xe0000000, 1, 0, 255), -ENODEV);
+}
+
+static void guest_write(unsigned int reg, unsigned int bytes, uint32_t value)
+{
+    pci_guest_cf8_write(0x80000000u | (uint32_t)here.devfn << 8 | (reg & 0xfc), reg & 3, bytes, value);
+}
+
+static void guest_and_msi(void **state)
+{
+    int irq;
+
+    guest_write(0x54, 4, 0x1234); /* nobody uses it yet */
+    assert_int_equal(get(0x54, 4), 0x1234);
+    guest_write(0x52, 2, 0x01b7); /* but it cannot be switched on */
+    assert_int_equal(get(0x52, 2), 0x01b6);
+    put(0x52, 2, 0x0187); /* as firmware left it */
+    guest_write(0x52, 2, 0x0186);
+    assert_int_equal(get(0x52, 2), 0x0186);
+    irq = msi_alloc(here, 1);
+    guest_write(0x54, 4, 0x1234);
+    guest_write(0x58, 4, 1);
+    guest_write(0x5d, 1, 7);
+    guest_write(0x60, 4, 0);
+    assert_int_equal(get(0x54, 4), 0xfee0a000);
+    assert_int_equal(get(0x58, 4), 0);
+    assert_int_equal(get(0x5c, 2), irq_desc_get((uint32_t)irq)->vector);
+    assert_int_equal(get(0x60, 4), 1);
+    guest_write(0x52, 2, 0x01d7);
+    assert_int_equal(get(0x52, 2), 0x0187); /* on, and no more messages than there are */
+    guest_write(0x52, 1, 0x06);
+    assert_int_equal(get(0x52, 2), 0x0186);
+    guest_write(0x50, 4, 0xffffffff);
+    assert_int_equal(get(0x50, 4), 0x01877005);
+    /* Bits that other CPUs have as part of the register's number. */
+    pci_guest_cf8_write(0x81000000u | (uint32_t)here.devfn << 8 | 0x54, 0, 4, 0x1234);
+    assert_int_equal(get(0x54, 4), 0xfee0a000);
+    guest_write(0x48, 4, 0xabcd); /* another capability */
+    assert_int_equal(get(0x48, 4), 0xabcd);
+    msi_free((uint32_t)irq);
+}
+
+static void guest_and_msix(void **state)
+{
+    int irq;
+
+    guest_write(0x72, 2, 0x8002); /* on, so all are masked */
+    assert_int_equal(get(0x72, 2), 0xc002);
+    irq = msix_alloc(here, 1, bar2);
+    assert_true(irq > 0);
+    assert_int_equal(table[0][3], 1); /* none but those in use may send */
+    guest_write(0x72, 2, 0x87ff);
+    assert_int_equal(get(0x72, 2), 0x8002);
+    guest_write(0x73, 1, 0xc0);
+    assert_int_equal(get(0x72, 2), 0xc002);
+    guest_write(PCI_BAR(2), 4, 0xffffffff);
+    guest_write(PCI_BAR(2) + 1, 1, 0);
+    assert_int_equal(get(PCI_BAR(2), 4), bar2);
+    put(PCI_BAR(2), 4, 0); /* the device was reset */
+    guest_write(PCI_BAR(2), 4, (uint32_t)bar2);
+    assert_int_equal(get(PCI_BAR(2), 4), bar2);
+    guest_write(PCI_BAR(3), 4, 0xd0000000); /* another one */
+    assert_int_equal(get(PCI_BAR(3), 4), 0xd0000000);
+    msi_free((uint32_t)irq);
+    guest_write(PCI_BAR(2), 4, 0xfd000000);
+    assert_int_equal(get(PCI_BAR(2), 4), 0xfd000000);
+    assert_ptr_equal(pci_device_with_table_at(_mfn(0xfd000)), device());
+    assert_null(pci_device_with_table_at(_mfn(0xfe000)));
+}
+
+static void guest_and_memory(void **state)
+{
+    const uint64_t function = ECAM + ((uint64_t)here.devfn << 12);
+    int irq = msix_alloc(here, 1, bar2);
+
+    acpi_mcfg.nr = 1;
+    acpi_mcfg.entries[0] = (struct acpi_mcfg_entry){ECAM, 0, 0, 255};
+    assert_true(pci_guest_memory_write(function + 0x3c, 1, 11));
+    assert_int_equal(get(0x3c, 1), 11);
+    assert_true(pci_guest_memory_write(function + 0x72, 2, 0xc7ff));
+    assert_int_equal(get(0x72, 2), 0xc002);
+    assert_false(pci_guest_memory_write(function + 0x70, 8, 0));
+    assert_true(pci_guest_memory_write(function + 0x150, 4, 1));
+    assert_int_equal(written_to, function + 0x150);
+    assert_false(pci_guest_memory_write(ECAM + (256u << 20), 4, 1));
+    /* The table is from 0x100 on, three entries. */
+    writes = 0;
+    assert_true(pci_guest_memory_write(TABLE_ADDRESS, 4, 1));
+    assert_true(pci_guest_memory_write(TABLE_ADDRESS + 0x28, 8, 1));
+    assert_int_equal(writes, 0);
+    assert_true(pci_guest_memory_write(TABLE_ADDRESS - 4, 4, 5));
+    assert_true(pci_guest_memory_write(TABLE_ADDRESS + 0x30, 8, 6));
+    assert_int_equal(writes, 2);
+    assert_int_equal(written_value, 6);
+    assert_false(pci_guest_memory_write(TABLE_ADDRESS + 0x1000, 4, 5));
+    msi_free((uint32_t)irq);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -353,7 +466,8 @@ int main(void)
         cmocka_unit_test(message), TEST(capability_walk),    TEST(bars),
         TEST(one_message),         TEST(several_messages),   TEST(plain_32_bit_capability),
         TEST(table_entries),       TEST(table_out_of_reach), TEST(prepared_device),
-        TEST(unknown_devices),
+        TEST(unknown_devices),     TEST(guest_and_msi),      TEST(guest_and_msix),
+        TEST(guest_and_memory),
     };
 
     return cmocka_run_group_tests(tests, set_up_once, NULL);

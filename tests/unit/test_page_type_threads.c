@@ -103,7 +103,7 @@ bool iomem_access_ok(struct domain *d, mfn_t mfn)
     return false;
 }
 
-bool iomem_read_only(mfn_t mfn)
+bool iomem_write_protected(mfn_t mfn)
 {
     return false;
 }

@@ -31,10 +31,12 @@ enum lock_rank {
     LOCK_TIMER,             /* one CPU's timer heap (irq) */
     LOCK_TIME,              /* wall clock and calibration values (irq) */
     LOCK_IOMEM,             /* which device frames a domain may map */
+    LOCK_DEVICE_WINDOW,     /* the page through which single writes to devices go */
     LOCK_VMM_PT,            /* the VMM's own page tables (ioremap) */
     LOCK_HEAP,              /* small-object allocator */
     LOCK_PAGE_ALLOC,        /* free frame lists (irq) */
     LOCK_SHOOTDOWN,         /* one cross-CPU call at a time */
+    LOCK_MCA,               /* machine checks kept for dom0 */
     LOCK_KEYHANDLER,        /* debug-key table */
     LOCK_CONSOLE,           /* serial line and console ring (irq); leaf, so that anything may print */
 };

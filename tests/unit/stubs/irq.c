@@ -176,6 +176,12 @@ bool iomem_read_only(mfn_t mfn)
     return false;
 }
 
+void iomem_guard_set(struct iomem_guard *guard, mfn_t first, uint64_t nr)
+{
+    guard->first = mfn_x(first);
+    guard->nr = nr;
+}
+
 bool iomem_denied(mfn_t mfn)
 {
     return false;

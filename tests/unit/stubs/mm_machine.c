@@ -12,6 +12,7 @@
 #include <grant/grant.h>
 #include <mm/audit.h>
 #include <mm/guest_access.h>
+#include <irq/pci_guest.h>
 #include <mm/iomem.h>
 #include <mm/page_alloc.h>
 #include <mm/retire.h>
@@ -127,7 +128,12 @@ bool iomem_access_ok(struct domain *d, mfn_t mfn)
     return d->is_hardware && mfn_x(mfn) >= DEVICE_FRAME && mfn_x(mfn) < DENIED_FRAME;
 }
 
-bool iomem_read_only(mfn_t mfn)
+bool pci_guest_memory_write(uint64_t address, unsigned int bytes, uint64_t value)
+{
+    return false;
+}
+
+bool iomem_write_protected(mfn_t mfn)
 {
     return mfn_x(mfn) == READ_ONLY_FRAME;
 }
