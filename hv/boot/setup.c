@@ -17,6 +17,7 @@
 #include <cpu/cpuid_policy.h>
 #include <cpu/fpu.h>
 #include <cpu/insn.h>
+#include <cpu/machine_check.h>
 void smap_patch_init(void);
 #include <cpu/smp.h>
 #include <cpu/spec_ctrl.h>
@@ -171,6 +172,7 @@ static void __init boot_continue(void)
     acpi_init(find_rsdp());
     acpi_power_init();
     irq_init();
+    mce_init_cpu();
     reserve_interrupt_controllers();
     time_init();
     sched_init();
@@ -186,6 +188,7 @@ static void __init boot_continue(void)
     efi_runtime_init();
     efi_variables_init();
     smp_boot_cpus();
+    mce_start();
     dom0_create();
     lockup_init();
     vmm_paging_protect();

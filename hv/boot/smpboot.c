@@ -11,6 +11,7 @@
 #include <cpu/desc.h>
 #include <cpu/fpu.h>
 #include <cpu/insn.h>
+#include <cpu/machine_check.h>
 #include <cpu/smp.h>
 #include <cpu/stack.h>
 #include <irq/irq.h>
@@ -48,6 +49,7 @@ static void ap_main(void)
     desc_init_cpu(cpu, stack_block_va(cpu));
     cpu_control_init();
     fpu_init_cpu();
+    mce_init_cpu();
     irq_init_cpu();
     get_cpu_info()->current_vcpu = idle_vcpu(cpu);
     cpumask_set(&cpu_online_map, cpu);

@@ -98,7 +98,6 @@ const char *const cmdline_ignored[] __initconst = {
     "msi",
     "mtrr.show",
     "mwait-idle",
-    "nmi",
     "no-real-mode",
     "noirqbalance",
     "nr_irqs",

@@ -9,10 +9,11 @@
 #include <cpu/percpu.h>
 
 enum softirq {
-    SOFTIRQ_TIMER,     /* expired timers: time/timer.c */
-    SOFTIRQ_TASKLET,   /* deferred functions */
-    SOFTIRQ_CONSOLE,   /* debug keys; news for readers of the console */
-    SOFTIRQ_NMI,       /* pv/nmi.c */
+    SOFTIRQ_TIMER,   /* expired timers: time/timer.c */
+    SOFTIRQ_TASKLET, /* deferred functions */
+    SOFTIRQ_CONSOLE, /* debug keys; news for readers of the console */
+    SOFTIRQ_NMI,     /* pv/nmi.c */
+    SOFTIRQ_MACHINE_CHECK,
     SOFTIRQ_TLB_EPOCH, /* mm/tlb.c */
     SOFTIRQ_RETIRE,    /* mm/retire.c: runs soon anyway, so nothing is preempted for it */
     SOFTIRQ_TIME,      /* clock calibration */

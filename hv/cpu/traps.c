@@ -148,9 +148,3 @@ void handle_double_fault(struct cpu_user_regs *regs)
     panic_at(regs, "double fault: most likely the stack of CPU %u ran into its guard page",
              smp_processor_id());
 }
-
-void handle_machine_check(struct cpu_user_regs *regs)
-{
-    panic_at(regs, "machine check on CPU %u, status %#lx", smp_processor_id(),
-             rdmsr(0x17a)); /* IA32_MCG_STATUS */
-}

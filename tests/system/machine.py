@@ -5,11 +5,14 @@ hopeless wait, not to judge speed, and are multiplied by SYSTEM_SLOWNESS on slow
 """
 
 import ctypes
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import tarfile
+import tempfile
 import time
 from pathlib import Path
 
@@ -97,6 +100,10 @@ class Machine:
             subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(disk),
                             str(self.overlay)], check=True)
             environment.update(DISK=str(self.overlay), DISK_FORMAT="qcow2")
+        # Names of sockets are short.
+        self.sockets = tempfile.TemporaryDirectory(prefix="machine-")
+        self.monitor_path = f"{self.sockets.name}/monitor"
+        options = [*options, "-qmp", f"unix:{self.monitor_path},server=on,wait=off"]
         self.log_file = open(self.log_path, "w", encoding="utf-8", newline="")
         self.process = pexpect.spawn(
             str(ROOT / "host/run-qemu"), (["-no-reboot"] if no_reboot else []) + list(options),
@@ -123,6 +130,7 @@ class Machine:
                 pass
         self.process.close(force=True)
         self.log_file.close()
+        self.sockets.cleanup()
         if self.overlay:
             self.overlay.unlink(missing_ok=True)
             self.overlay = None
@@ -148,6 +156,39 @@ class Machine:
     def fail(self, what):
         tail = "\n".join(self.log().splitlines()[-40:])
         raise Failure(f"{what}\n--- end of {self.log_path}:\n{tail}")
+
+    # -- the machine itself
+
+    def monitor(self, command):
+        """A command of QEMU's human monitor; returns what it said."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(30 * SLOWNESS)
+            connection.connect(self.monitor_path)
+            with connection.makefile("rw") as lines:
+                lines.readline()
+                for request in ({"execute": "qmp_capabilities"},
+                                {"execute": "human-monitor-command", "arguments": {"command-line": command}}):
+                    lines.write(json.dumps(request) + "\n")
+                    lines.flush()
+                    answer = json.loads(lines.readline())
+                    while "event" in answer:
+                        answer = json.loads(lines.readline())
+        if "error" in answer:
+            raise Failure(f"monitor: {command}: {answer['error']}")
+        return answer["return"]
+
+    def audit_by_key(self):
+        """The VMM's own check of all its reference counts, by its debug key."""
+        self.process.send("\x01\x01\x01")
+        self.wait_for(r"Console input goes to \S+", 30, "turn of the console")
+        self.process.send("M")
+        found = self.wait_for(r"audit of \d+ frames: (\d+) differences", 120, "audit").group(1)
+        self.process.send("\x01\x01\x01")
+        self.wait_for(r"Console input goes to dom0", 30, "turn of the console")
+        # The first of these keys went to dom0's shell.
+        self.process.send("\x15\n")
+        if found != "0":
+            self.fail(f"audit: {found} differences")
 
     # -- waiting
 
