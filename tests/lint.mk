@@ -1,5 +1,5 @@
 # Style and static analysis.
-#   make test-lint   clang-format and cppcheck; exceptions with their reasons in tests/lint/cppcheck.txt
+#   make test-lint   clang-format, cppcheck, and docs/messages.md; exceptions with their reasons in tests/lint/cppcheck.txt
 
 .PHONY: test-lint
 test-lint:

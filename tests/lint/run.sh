@@ -1,5 +1,5 @@
 #!/bin/sh
-# Style and static analysis: clang-format over all C sources, cppcheck over the VMM.
+# Style and static analysis: clang-format over all C sources, cppcheck over the VMM, its messages against their page.
 #   tests/lint/run.sh RESULT-FILE     writes "passed N failed M"
 set -u
 passed=0 failed=0
@@ -20,6 +20,7 @@ check clang-format clang-format --dry-run -Werror $(find hv guests tests bench -
 check cppcheck cppcheck --quiet --enable=warning,portability --inline-suppr --max-configs=1 \
     --suppress=missingIncludeSystem --suppressions-list=tests/lint/cppcheck.txt \
     -D__XEN_TOOLS__ -D__x86_64__ -D__GNUC__=12 -Ihv -Ihv/include hv
+check messages /usr/bin/python3 -B tests/lint/messages.py
 mkdir -p "$(dirname "$1")"
 echo "passed $passed failed $failed" >"$1"
 [ "$failed" -eq 0 ]
