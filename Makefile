@@ -11,6 +11,7 @@ BUILD ?= build
 
 include hv/build.mk
 -include host/host.mk
+-include packaging/deb.mk
 -include tests/lint.mk
 -include tests/unit.mk
 -include tests/fuzz.mk
@@ -24,4 +25,4 @@ clean:
 	rm -rf $(BUILD)
 
 help:
-	@sed -n 's/^#   //p' Makefile host/*.mk tests/*.mk
+	@sed -n 's/^#   //p' Makefile host/*.mk packaging/*.mk tests/*.mk

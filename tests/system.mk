@@ -36,5 +36,5 @@ soak: images
 test-system: $(SYSTEM_NEEDS)
 	$(SYSTEM_ENV) $(PYTEST) tests/system $(if $(ONLY),-k '$(ONLY)')
 
-soak-system: $(SYSTEM_NEEDS)
+soak-system: $(SYSTEM_NEEDS) grub-image $(DEB)
 	SUITE=system-soak $(SYSTEM_ENV) $(PYTEST) -m 'soak or not soak' tests/system $(if $(ONLY),-k '$(ONLY)')

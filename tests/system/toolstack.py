@@ -42,11 +42,12 @@ def guest_disks(directory, names):
 class Tools(Machine):
     """A machine with dom0's tools running and the toolbox in /tools."""
 
-    def __init__(self, name, *, cpus=2, mem="3G", dom0_mem="768M", options=(), hv_args="", **settings):
+    def __init__(self, name, *, cpus=2, mem="3G", dom0_mem="768M", options=(), hv_args="", disk=DISK,
+                 **settings):
         self.tools_started = False
         toolbox = toolbox_disk()
         super().__init__(
-            name, cpus=cpus, mem=mem, disk=DISK, initrd=INITRD, args=ROOT_ARGS, net="",
+            name, cpus=cpus, mem=mem, disk=disk, initrd=INITRD, args=ROOT_ARGS, net="",
             hv_args=f"console=com1 com1=115200,8n1 loglvl=all guest_loglvl=warning dom0_mem={dom0_mem},max:{dom0_mem} "
                     f"conring_size=256k {hv_args}",
             options=["-drive", f"if=none,id=toolbox,format=raw,readonly=on,file={toolbox}",
