@@ -92,6 +92,7 @@ def test_hardened(start, kernel, disk):
         assert measure in summary[0]
 
 
+@pytest.mark.soak
 def test_stock_initrd(start):
     """Debian's own initial RAM disk, with every driver in it."""
     machine = start(cpus=2, disk=DISK, initrd=INITRD_STOCK, args=ROOT_ARGS, net="")

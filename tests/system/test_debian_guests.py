@@ -93,6 +93,7 @@ def test_reboot_and_shutdown(as_by_make_run):
     assert machine.guest("debian2", "cat /root/kept") == "kept"
 
 
+@pytest.mark.soak
 def test_eight_vcpus(dom0):
     """A guest with eight vCPUs on two CPUs; half of them come by hot-plug."""
     dom0.create("eight", vcpus=4, maxvcpus=8, memory=256)
