@@ -100,9 +100,9 @@ def cycles(machine, count, more=""):
 
 
 def test_create_destroy_cycles(unchanged):
-    """Guests come and go: free memory and all reference counts are what they were."""
-    cycles(unchanged, 12)
-    cycles(unchanged, 2, "'vif=[\"bridge=xenbr0\"]'")
+    """Thirty guests come and go: free memory and all reference counts are what they were."""
+    cycles(unchanged, 27)
+    cycles(unchanged, 3, "'vif=[\"bridge=xenbr0\"]'")
 
 
 @pytest.mark.soak
