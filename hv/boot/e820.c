@@ -1,6 +1,10 @@
 #include <base/compiler.h>
 #include <boot/e820.h>
 #include <console/printk.h>
+#include <mm/page.h>
+
+#define LOW_PAGE_FIRST 8    /* frame numbers */
+#define LOW_PAGE_END   0xa0 /* 640 KiB */
 
 struct boot_e820 host_e820;
 
@@ -137,4 +141,23 @@ uint64_t e820_sanitize(struct boot_e820 *map)
         if (map->entry[i].type == E820_RAM)
             ram += map->entry[i].size;
     return ram;
+}
+
+static bool is_ram(const struct boot_e820 *map, uint64_t start, uint64_t end)
+{
+    for (uint32_t i = 0; i < map->nr; i++) {
+        const struct e820_entry *e = &map->entry[i];
+
+        if (e->type == E820_RAM && start >= e->addr && end <= e->addr + e->size)
+            return true;
+    }
+    return false;
+}
+
+uint64_t e820_low_pages(const struct boot_e820 *map, uint32_t count)
+{
+    for (uint64_t page = LOW_PAGE_FIRST; page + count <= LOW_PAGE_END; page++)
+        if (is_ram(map, page * PAGE_SIZE, (page + count) * PAGE_SIZE))
+            return page;
+    return 0;
 }

@@ -33,4 +33,10 @@ void e820_check(const struct boot_e820 *map);
  */
 uint64_t e820_sanitize(struct boot_e820 *map);
 
+/*
+ * The first of so many pages of RAM in a row where real mode can reach them, as a frame number; 0: there are
+ * none. From 8000h on: what lies lower is the BIOS's and loaders'. Nobody owns them (LOW_MEMORY_END).
+ */
+uint64_t e820_low_pages(const struct boot_e820 *map, uint32_t count);
+
 #endif

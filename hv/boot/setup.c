@@ -1,6 +1,7 @@
 #include <acpi/acpi.h>
 #include <acpi/power.h>
 #include <base/bug.h>
+#include <bios/bios.h>
 #include <boot/cmdline.h>
 #include <boot/dom0.h>
 #include <boot/e820.h>
@@ -215,6 +216,7 @@ void __init boot_start(void)
     fpu_init_cpu();
     cpuid_policy_init();
     memory_init();
+    bios_init();
     if (stack_block_create(0))
         boot_refuse("too little memory: no stack for the boot CPU");
     cpu_to_apicid[0] = cpuid_count(1, 0).b >> 24;

@@ -23,8 +23,6 @@
 #include <sched/sched.h>
 #include <time/time.h>
 
-#define TRAMPOLINE_FIRST 8 /* pages of conventional memory, kept out of the allocator */
-#define TRAMPOLINE_LAST  0x9f
 #define START_TIMEOUT_MS 1000
 
 extern const char trampoline_start[], trampoline_end[];
@@ -88,25 +86,11 @@ static bool __init start_cpu(uint32_t cpu, uint32_t apicid)
     return false;
 }
 
-/* 0x8000 unless the firmware keeps something there; 0 if all is its own. */
-static uint64_t __init choose_trampoline_page(void)
-{
-    for (uint64_t page = TRAMPOLINE_FIRST; page <= TRAMPOLINE_LAST; page++)
-        for (uint32_t i = 0; i < host_e820.nr; i++) {
-            const struct e820_entry *e = &host_e820.entry[i];
-
-            if (e->type == E820_RAM && page * PAGE_SIZE >= e->addr &&
-                (page + 1) * PAGE_SIZE <= e->addr + e->size)
-                return page;
-        }
-    return 0;
-}
-
 void __init smp_boot_cpus(void)
 {
     const struct acpi_madt_info *madt = &acpi_madt;
 
-    trampoline_page = choose_trampoline_page();
+    trampoline_page = e820_low_pages(&host_e820, 1);
     if (!trampoline_page)
         printk_warn("No RAM below 640 KiB: the other CPUs are not started\n");
     else

@@ -5,6 +5,7 @@
 #include <acpi/power.h>
 #include <base/errno.h>
 #include <base/nospec.h>
+#include <bios/bios.h>
 #include <control/control_lock.h>
 #include <control/hypercall.h>
 #include <cpu/features.h>
@@ -23,9 +24,6 @@
 #define MAX_RESOURCE_ENTRIES 3
 #define NS_PER_SECOND        1000000000u
 
-/* BIOS data area: shift state of the keyboard (IBM PC/AT, 40:17). The frame is never given out. */
-#define BDA_KBD_SHIFT_FLAGS 0x417
-
 static bool cpu_present(uint32_t cpu)
 {
     return cpu < nr_cpus;
@@ -37,27 +35,11 @@ static long set_time(uint64_t secs, uint32_t nsecs, uint64_t system_time)
     return 0;
 }
 
-/* What a BIOS told at boot about disks and the screen is not asked for: as if it had told nothing. */
 static long firmware_info(struct xenpf_firmware_info *info)
 {
-    switch (info->type) {
-    case XEN_FW_DISK_INFO:
-    case XEN_FW_DISK_MBR_SIGNATURE:
-    case XEN_FW_VBEDDC_INFO:
-        return -ESRCH;
-    case XEN_FW_EFI_INFO:
+    if (info->type == XEN_FW_EFI_INFO)
         return efi_firmware_info(info->index, &info->u.efi_info);
-    case XEN_FW_KBD_SHIFT_FLAGS:
-        if (info->index)
-            return -ESRCH;
-        info->u.kbd_shift_flags = 0;
-        if (efi_system.present) /* no BIOS, no data of it */
-            return 0;
-        info->u.kbd_shift_flags = *(const volatile uint8_t *)paddr_to_virt(_paddr(BDA_KBD_SHIFT_FLAGS));
-        return 0;
-    default:
-        return -EINVAL;
-    }
+    return bios_firmware_info(info);
 }
 
 static long get_cpuinfo(struct xenpf_pcpuinfo *info)

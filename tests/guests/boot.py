@@ -15,7 +15,7 @@ ORACLE_XEN = ROOT / "build" / "oracle" / "xen"
 FUZZ_SEEDS = range(1, 1 + int(os.environ.get("FUZZ_SEEDS") or 4))
 
 # Settings that differ from the usual 1 CPU, 512 MiB, no argument and QEMU as the loader: "image" names the guest to boot, "record" the
-# recorded answers, "qemu" has options for the emulator.
+# recorded answers, "qemu" has options for the emulator, "disks" the size in MiB and the signature in the master boot record, by device.
 SETTINGS = {
     "start": {"args": "alpha beta=2"},
     "start-page": {"args": "alpha beta=2"},
@@ -39,6 +39,11 @@ SETTINGS = {
     # The machine's own firmware and GRUB load it.
     "efi": {"firmware": "efi", "timeout": 180},
     "efi-bios": {"image": "efi"},
+    # Disks for the BIOS to tell of: on three controllers, one with no master boot record; and a monitor.
+    "bios": {"disks": {"ide-hd": (64, 0x12345678), "virtio-blk-pci": (8, None), "nvme,serial=3": (9000, 0xa1b2c3d4)},
+             "qemu": ["-device", "VGA"]},
+    "bios-off": {"image": "bios", "hv": "edd=off edid=no", "disks": {"ide-hd": (64, 0x12345678)}, "qemu": ["-device", "VGA"]},
+    "bios-skipmbr": {"image": "bios", "hv": "edd=skipmbr", "disks": {"ide-hd": (64, 0x12345678)}},
     # Devices that guests/pci.c expects at these places, on a board with memory-mapped configuration space.
     "pci": {"qemu": ["-machine", "q35", "-device", "e1000e,addr=4,romfile=", "-device",
                      "nec-usb-xhci,addr=5,msi=on,msix=on", "-device", "pci-testdev,addr=6"]},
@@ -100,6 +105,23 @@ def make_iso(hypervisor, name, image):
     return path
 
 
+def disk_options(name, disks):
+    """Options of QEMU for empty disks, in this order."""
+    options = []
+    for number, (device, (mebibytes, signature)) in enumerate(disks.items()):
+        path = ROOT / "build" / "results" / f"guest-{name}-{number}.img"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "wb") as file:
+            file.truncate(mebibytes << 20)
+            if signature is not None:
+                file.seek(0x1b8)
+                file.write(signature.to_bytes(4, "little"))
+                file.seek(510)
+                file.write(b"\x55\xaa")
+        options += ["-drive", f"if=none,id=disk{number},format=raw,file={path}", "-device", f"{device},drive=disk{number}"]
+    return options
+
+
 def qemu_command(hypervisor, name, extra=""):
     settings = SETTINGS.get(name, {})
     image = ROOT / "build" / "guests" / settings.get("image", name)
@@ -115,6 +137,7 @@ def qemu_command(hypervisor, name, extra=""):
         "-m", "512", "-smp", str(settings.get("cpus", 1)),
         "-cpu", settings.get("cpu") or os.environ.get("QEMU_CPU") or "max,-smap,-xsave",
         "-display", "none", "-no-reboot", "-nodefaults", "-serial", "stdio", *settings.get("qemu", []),
+        *disk_options(name, settings.get("disks", {})),
     ]
 
 

@@ -141,6 +141,15 @@ def test_disk(dom0):
     assert len(set(DIGEST.findall(before))) == 4
 
 
+def test_disks_of_the_bios(dom0):
+    """What the BIOS told of its disks before any kernel ran, which drivers use to tell disks apart."""
+    dom0.run("modprobe edd")
+    for device, disk in (("int13_dev80", "vda"), ("int13_dev81", "vdb")):
+        found = dom0.run(f"cd /sys/firmware/edd/{device} && cat sectors version && grep -c 'Fixed disk access' extensions; "
+                         f"cat /sys/block/{disk}/size; cd /tmp/p").split()
+        assert found[0] == found[3] and found[1:3] == ["0x30", "1"], (device, found)
+
+
 def test_direct_io(dom0):
     """Transfers from and to user pages, which the driver maps for the device one by one."""
     output = dom0.run("dd if=/dev/urandom of=/root/d bs=1M count=8 oflag=direct 2>/dev/null; sha256sum < /root/d; "

@@ -153,10 +153,10 @@ static void test_image_name(void **state)
 static void test_placeholder(void **state)
 {
     (void)state;
-    parse("placeholder number=3 no-real-mode edd=off");
+    parse("placeholder number=3 vga=text-80x25 no-hap");
     assert_string_equal(messages, "");
     assert_int_equal(number, 3);
-    assert_string_equal(cmdline_saved(), "number=3 no-real-mode edd=off");
+    assert_string_equal(cmdline_saved(), "number=3 vga=text-80x25 no-hap");
     parse("placeholder");
     assert_string_equal(cmdline_saved(), "");
     assert_string_equal(messages, "");
@@ -170,8 +170,7 @@ static void test_placeholder(void **state)
 static void test_ignored(void **state)
 {
     (void)state;
-    parse("iommu=no-igfx,verbose ucode=scan no-hap crashkernel=256M vga=current "
-          "no-edd x2apic=off");
+    parse("iommu=no-igfx,verbose ucode=scan no-hap crashkernel=256M vga=current x2apic=off");
     assert_string_equal(messages, "");
     parse("xsm=flask smt=0 iommux");
     assert_int_equal(message_lines(), 3);

@@ -125,13 +125,33 @@ static void test_full(void **state)
                             map.entry[i].addr >= 0x1010 + k * 0x20);
 }
 
+/* Where real mode reaches, above what BIOSes and loaders use, in one piece. */
+static void test_low_pages(void **state)
+{
+    map.nr = 0;
+    add(0, 0x9fc00, E820_RAM);
+    assert_int_equal(e820_low_pages(&map, 1), 8);
+    assert_int_equal(e820_low_pages(&map, 2), 8);
+    map.nr = 0;
+    add(0, 0x8000, E820_RAM);
+    add(0x8800, 0x2800, E820_RAM);
+    add(0x20000, 0x2fff, E820_RAM);
+    add(0x9e000, 0x82000, E820_RAM);
+    assert_int_equal(e820_low_pages(&map, 1), 9);
+    assert_int_equal(e820_low_pages(&map, 2), 9);
+    assert_int_equal(e820_low_pages(&map, 3), 0);
+    map.nr = 0;
+    add(0, 0x8000, E820_RAM);
+    add(0x8000, 0x98000, E820_RESERVED);
+    add(0xa0000, 0x10000000, E820_RAM);
+    assert_int_equal(e820_low_pages(&map, 1), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_typical),
-        cmocka_unit_test(test_against_model),
-        cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_typical), cmocka_unit_test(test_against_model), cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_full),    cmocka_unit_test(test_low_pages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
