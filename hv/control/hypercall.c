@@ -10,19 +10,15 @@
 
 long hypercall_call(uint64_t nr, struct hypercall_args *args)
 {
-    const struct hypercall_row *row;
+    hypercall_fn *handler = hypercall_handler(nr);
 
-    if (unlikely(nr >= NR_HYPERCALLS))
-        goto unknown;
-    row = &hypercall_table[index_nospec(nr, NR_HYPERCALLS)];
-    if (likely(row->handler)) {
-        if (unlikely(row->flags & HYPERCALL_PRIVILEGED) && !current->domain->is_privileged)
+    if (!handler && nr < NR_HYPERCALLS) {
+        handler = hypercall_privileged_table[index_nospec(nr, NR_HYPERCALLS)];
+        if (handler && !current->domain->is_privileged)
             return -EPERM;
-        return row->handler(args);
     }
-    if (row->name)
-        return -ENOSYS;
-unknown:
+    if (likely(handler))
+        return handler(args);
     guest_printk(current->domain->id, "unknown hypercall %lu\n", nr);
     return -ENOSYS;
 }

@@ -20,18 +20,11 @@ struct hypercall_args {
  */
 typedef long hypercall_fn(struct hypercall_args *args);
 
-#define HYPERCALL_PRIVILEGED  BIT(0) /* only dom0: others get -EPERM */
-#define HYPERCALL_PREEMPTIBLE BIT(1) /* may return -ERESTART */
-
-struct hypercall_row {
-    const char *name;
-    hypercall_fn *handler; /* NULL: -ENOSYS */
-    uint8_t nr_args;
-    uint8_t flags;
-};
-
 #define NR_HYPERCALLS 64 /* 56 are defined; a power of two is cheap to index */
-extern const struct hypercall_row hypercall_table[NR_HYPERCALLS];
+
+/* What any domain may call, and what only dom0 may: others get -EPERM. NULL in both: unknown. */
+extern hypercall_fn *const hypercall_table[NR_HYPERCALLS];
+extern hypercall_fn *const hypercall_privileged_table[NR_HYPERCALLS];
 
 /* Calls the handler of nr for current; used by the entry path and by multicall. */
 long hypercall_call(uint64_t nr, struct hypercall_args *args);
@@ -40,16 +33,14 @@ long hypercall_call(uint64_t nr, struct hypercall_args *args);
  * decides. */
 static __always_inline hypercall_fn *hypercall_handler(uint64_t nr)
 {
-    const struct hypercall_row *row;
-
-    if (unlikely(nr >= NR_HYPERCALLS))
-        return NULL;
-    row = &hypercall_table[index_nospec(nr, NR_HYPERCALLS)];
-    return likely(!(row->flags & HYPERCALL_PRIVILEGED)) ? row->handler : NULL;
+    return likely(nr < NR_HYPERCALLS) ? hypercall_table[index_nospec(nr, NR_HYPERCALLS)] : NULL;
 }
 
 /* Long operations ask it between steps: a softirq waits on this CPU, or an unmasked event for current. */
 bool hypercall_preempt_check(void);
+
+/* -ENOSYS, as from a Xen built without that part. */
+hypercall_fn hc_absent;
 
 hypercall_fn hc_set_trap_table, hc_mmu_update, hc_set_gdt, hc_stack_switch, hc_set_callbacks,
     hc_fpu_taskswitch, hc_platform_op, hc_set_debugreg, hc_get_debugreg, hc_update_descriptor, hc_memory_op,

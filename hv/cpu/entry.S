@@ -303,21 +303,18 @@ exit_to_guest:
     cmpb    $0, VCPU_nmi_pending(%rax)
     jne     3f
     mov     VCPU_vcpu_info(%rax), %rdx
-    movzwl  (%rdx), %edx        /* evtchn_upcall_pending, then _mask: to be delivered are 1 to 0xff */
-    dec     %edx
-    cmp     $0xff, %edx
-    jb      3f
+    cmpb    $0, (%rdx)          /* evtchn_upcall_pending */
+    jne     5f
     /* VECTOR_SYSCALL: for SYSRET, which faults in ring 0 on a RIP that is not canonical. */
 4:  MITIGATE mitigate_exit, cmpl $TRAP_SYSCALL, REGS_entry_vector(%rsp)
     jne     2f
     testl   $(RFLAGS_RF | RFLAGS_TF), REGS_rflags(%rsp)
     jnz     2f
     mov     REGS_rip(%rsp), %rcx
-    mov     %rcx, %rax
-    shl     $16, %rax
-    sar     $16, %rax
-    cmp     %rcx, %rax
-    je      1f
+    sar     $47, %rcx           /* 0 or -1 if it is */
+    inc     %ecx
+    cmp     $1, %ecx
+    jbe     1f
 2:  RESTORE_REGS
     add     $8, %rsp
     .globl guest_iretq
@@ -336,6 +333,8 @@ guest_iretq:
     mov     REGS_rsp - (REGS_rip - 8)(%rsp), %rsp
     sysretq
 
+5:  cmpb    $0, 1(%rdx)         /* evtchn_upcall_mask: none is to be delivered now */
+    jne     4b
 3:  mov     %rax, %rdi
     call    pv_exit_work
     jmp     4b
