@@ -366,6 +366,12 @@ static void iret_in_syscall(void)
     ctx.flags = VGCF_IN_SYSCALL;
     ctx.rip = NONCANONICAL;
     iret_case("iret in syscall to noncanonical rip", ctx);
+    ctx.rip = 0x0000800000000000;
+    iret_case("iret in syscall to the first noncanonical rip", ctx);
+    ctx.rip = 0xffff7fffffffffff;
+    iret_case("iret in syscall to the last noncanonical rip", ctx);
+    ctx.rip = 0x8000000000001000;
+    iret_case("iret in syscall to rip with bit 63", ctx);
     ctx = user_context(u32_ud2, true);
     ctx.flags = VGCF_IN_SYSCALL;
     iret_case("iret in syscall to 32-bit code", ctx);
