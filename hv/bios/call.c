@@ -2,6 +2,7 @@
 #include <bios/call.h>
 #include <boot/e820.h>
 #include <lib/string.h>
+#include <mm/ioremap.h>
 #include <mm/page.h>
 
 #define BIOS_DATA_AREA  0x400
@@ -61,5 +62,11 @@ void *__init bios_buffer(uint16_t *segment)
 
 uint8_t __init bios_data(uint8_t offset)
 {
-    return *(const volatile uint8_t *)paddr_to_virt(_paddr(BIOS_DATA_AREA + offset));
+    /* Not by the direct map: some firmware reserves the first page. */
+    const volatile uint8_t *byte = map_firmware(_paddr(BIOS_DATA_AREA + offset), 1);
+    uint8_t value = byte ? *byte : 0;
+
+    if (byte)
+        vunmap_range(byte, 1);
+    return value;
 }

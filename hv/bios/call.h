@@ -25,7 +25,7 @@ void bios_call(uint8_t vector, struct bios_registers *r);
 /* Memory that the BIOS can write to, zeroed; *segment: its address in real mode, with offset 0. The same each
  * time. */
 void *bios_buffer(uint16_t *segment);
-/* A byte of the BIOS data area, which begins at 40:0. */
+/* A byte of the BIOS data area, which begins at 40:0; after memory_init(). */
 uint8_t bios_data(uint8_t offset);
 
 #endif

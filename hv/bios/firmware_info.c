@@ -7,14 +7,13 @@
 #include <boot/boot_info.h>
 #include <boot/cmdline.h>
 #include <console/printk.h>
-#include <efi/system.h>
 #include <lib/string.h>
 #include <mm/guest_access.h>
-#include <mm/page.h>
 #include <xen/platform.h>
 
-/* BIOS data area: shift state of the keyboard (IBM PC/AT, 40:17). The frame is never given out. */
-#define BDA_KBD_SHIFT_FLAGS 0x417
+#define BDA_KBD_SHIFT_FLAGS 0x17 /* IBM PC/AT, 40:17 */
+
+static uint8_t kbd_shift_flags __ro_after_init; /* as they were at boot */
 
 static bool opt_no_real_mode __initdata;
 BOOT_OPTION_BOOL("no-real-mode", opt_no_real_mode);
@@ -51,7 +50,10 @@ BOOT_OPTION_CUSTOM("edid", parse_edid);
 
 void __init bios_init(void)
 {
-    if (boot_info.has_efi || opt_no_real_mode || !bios_call_init())
+    if (boot_info.has_efi)
+        return;
+    kbd_shift_flags = bios_data(BDA_KBD_SHIFT_FLAGS);
+    if (opt_no_real_mode || !bios_call_init())
         return;
     bios_disks_read(opt_edd != EDD_OFF, opt_edd != EDD_SKIP_MBR);
     if (opt_edid)
@@ -109,8 +111,7 @@ static long keyboard(struct xenpf_firmware_info *info)
 {
     if (info->index)
         return -ESRCH;
-    info->u.kbd_shift_flags =
-        efi_system.present ? 0 : *(const volatile uint8_t *)paddr_to_virt(_paddr(BDA_KBD_SHIFT_FLAGS));
+    info->u.kbd_shift_flags = kbd_shift_flags;
     return 0;
 }
 

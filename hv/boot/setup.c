@@ -15,11 +15,10 @@
 #include <cpu/cpuid_policy.h>
 #include <cpu/desc.h>
 #include <cpu/features.h>
-#include <cpu/cpuid_policy.h>
 #include <cpu/fpu.h>
 #include <cpu/insn.h>
 #include <cpu/machine_check.h>
-void smap_patch_init(void);
+#include <cpu/smap.h>
 #include <cpu/smp.h>
 #include <cpu/spec_ctrl.h>
 #include <cpu/stack.h>

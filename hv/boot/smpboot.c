@@ -7,7 +7,6 @@
 #include <boot/smpboot.h>
 #include <console/printk.h>
 #include <cpu/control.h>
-#include <cpu/fpu.h>
 #include <cpu/desc.h>
 #include <cpu/fpu.h>
 #include <cpu/insn.h>
