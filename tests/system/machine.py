@@ -61,6 +61,9 @@ def programs_disk():
     return path
 
 
+INTERRUPT_FLAG = 1 << 9
+
+
 class Machine:
     """One QEMU. Use as a context manager: leaving it ends QEMU and judges the log."""
 
@@ -211,15 +214,27 @@ class Machine:
         self.process.close()
         return self.process.exitstatus
 
-    def wait_for_silence(self, quiet=3, limit=60):
-        """Wait until nothing was said for a while (the machine halted), or QEMU ended."""
+    def halted(self):
+        """No CPU does anything any more: all wait for an interrupt that they do not take."""
+        try:
+            registers = self.monitor("info registers -a")
+        except (OSError, ValueError):  # QEMU ends just now
+            return False
+        states = re.findall(r"[RE]FL=([0-9a-f]+).*?HLT=(\d)", registers, re.S)
+        return bool(states) and all(halted == "1" and not int(flags, 16) & INTERRUPT_FLAG for flags, halted in states)
+
+    def wait_for_end(self, limit=60, unless=None):
+        """Wait until QEMU ends or the machine has halted for good; returns a match of `unless` if that comes first."""
         deadline = time.monotonic() + limit * SLOWNESS
+        patterns = [pexpect.EOF, pexpect.TIMEOUT] + ([unless] if unless else [])
         while time.monotonic() < deadline:
-            try:
-                self.process.expect(r".+", timeout=quiet * SLOWNESS)
-            except (pexpect.TIMEOUT, pexpect.EOF):
-                return
-        self.fail("still talking")
+            found = self.process.expect(patterns, timeout=1)
+            if found == 2:
+                return self.process.match
+            if found == 0 or self.halted():
+                return None
+        self.fail(f"no end within {limit * SLOWNESS:.0f} s")
+        return None
 
     # -- a shell
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from machine import BUILD, HV_ARGS, HYPERVISOR, INITRD_TINY, VMLINUX, VMLINUZ, VMM_LINE, Failure
+from machine import BUILD, HV_ARGS, HYPERVISOR, INITRD_TINY, VMLINUX, VMLINUZ, VMM_LINE
 
 # A fault of the VMM's own, in its words or in Xen's.
 FAULT = re.compile(r"TRAP|\btrap\b|[Pp]age fault|#PF|#GP|#UD|[Uu]nhandled|ASSERT|BUG\b")
@@ -24,7 +24,7 @@ xen_faults = pytest.mark.skipif(ON_XEN, reason="Xen 4.17 faults on this")
 def refusal(machine, pattern):
     """The machine must say one thing that matches, and then end or halt; returns the line."""
     machine.expect_complaints = True
-    machine.wait_for_silence(quiet=30, limit=150)
+    machine.wait_for_end(limit=150)
     log = machine.log()
     faults = [line for line in log.splitlines() if VMM_LINE.search(line) and FAULT.search(line)]
     if faults:
@@ -130,9 +130,7 @@ def test_cpu_without_feature(start, feature):
     names = {"nx": r"\bNX|no-execute|XD\b", "apic": "APIC", "fxsr": "FXSR|FXSAVE", "pse": "PSE|large page"}
     missing = rf"(?i)({names.get(feature, feature)}).*(missing|not|lack|need|require)|" \
               rf"(?i:missing|lack|need|require|no )[^\n]*({names.get(feature, feature)})"
-    try:
-        machine.wait_for(r"tiny# ", 60)
-    except Failure:
+    if not machine.wait_for_end(limit=150, unless=r"tiny# "):
         refusal(machine, missing)
 
 

@@ -28,7 +28,7 @@ def one_crash(machine, everywhere):
     """One panic, with what the bank said, however many CPUs are interrupted."""
     raise_error(machine, 1, CORRECTED | UNCORRECTED | CORRUPT, gstatus=4, everywhere=everywhere)
     machine.wait_for(r"halted", 60)
-    machine.wait_for_silence()
+    machine.wait_for_end()
     panics = [line for line in machine.vmm_lines() if "PANIC" in line or "Panic on" in line]
     assert len(panics) == 1, panics
     if not ON_XEN:
