@@ -7,7 +7,7 @@ from machine import BUILD, DISK, HYPERVISOR, INITRD, INITRD_TINY, LOGS, ROOT, VM
 
 ON_XEN = "xen" in HYPERVISOR.name
 ROOT_ARGS = "root=/dev/vda ro console=hvc0"
-NEIGHBOURS = ["idle", "spin", "flood", "rings", "starve", "end"]
+NEIGHBOURS = ["idle", "nap", "spin", "flood", "rings", "starve", "end"]
 AUDIT = re.compile(r"audit of \d+ frames: (\d+) differences")
 
 
