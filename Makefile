@@ -17,6 +17,7 @@ include hv/build.mk
 -include tests/fuzz.mk
 -include tests/guests.mk
 -include tests/system.mk
+-include bench/bench.mk
 
 .PHONY: hospes clean help
 hospes: $(BUILD)/hospes
@@ -25,4 +26,4 @@ clean:
 	rm -rf $(BUILD)
 
 help:
-	@sed -n 's/^#   //p' Makefile host/*.mk packaging/*.mk tests/*.mk
+	@sed -n 's/^#   //p' Makefile host/*.mk packaging/*.mk tests/*.mk bench/*.mk

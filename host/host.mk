@@ -55,21 +55,3 @@ run-built: $(filter $(BUILD)/hospes,$(HYPERVISOR)) dom0-image $(if $(GUEST_DISKS
 	@BUILD=$(BUILD) HYPERVISOR=$(HYPERVISOR) KERNEL=$(KERNEL) INITRD=$(INITRD) CPUS=$(CPUS) MEM=$(MEM) \
 	    GUEST_DISKS="$(GUEST_DISKS)" \
 	    host/run-qemu $(QEMU_ARGS)
-
-# Speed (bench/): the same program on the bare machine, on Debian's Xen and on ours.
-#   make bench       BENCH="native hospes" picks, BENCH_RUNS=0 leaves the times out
-#   make bench-boot  from the hypervisor's first line to dom0's, BENCH_RUNS= boots of each
-BENCH ?=
-$(BUILD)/bench/micro: bench/micro.c
-	@mkdir -p $(@D)
-	gcc -std=gnu11 -O2 -static -Wall -Wextra -Werror -o $@ $<
-
-$(BUILD)/initrd-bench.cpio.gz: $(BUILD)/bench/micro $(BUILD)/busybox host/mkimage-tiny $(wildcard host/tiny/*)
-	@host/mkimage-tiny $(BUILD) $@ micro=$<
-
-.PHONY: bench bench-boot
-bench: $(filter $(BUILD)/hospes,$(HYPERVISOR)) $(BUILD)/oracle/xen dom0-image $(BUILD)/initrd-bench.cpio.gz
-	@BUILD=$(BUILD) HYPERVISOR=$(HYPERVISOR) /usr/bin/python3 -B bench/compare $(BENCH)
-
-bench-boot: $(filter $(BUILD)/hospes,$(HYPERVISOR)) $(BUILD)/oracle/xen dom0-image
-	@BUILD=$(BUILD) HYPERVISOR=$(HYPERVISOR) /usr/bin/python3 -B bench/boot $(BENCH)
