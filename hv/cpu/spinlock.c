@@ -12,57 +12,82 @@
  * The locks each CPU holds, in order of taking. An interrupt handler's locks
  * go on top of those of what it interrupted, and are not ordered after them:
  * what it interrupted held none that handlers take, since those are only ever
- * held with interrupts off.
+ * held with interrupts off. A place is counted before it is filled, and emptied
+ * before it is not counted any more: a handler that comes in between finds it
+ * empty and uses the next one.
  */
 #define MAX_HELD 32 /* a change of grant version holds every stripe at once */
-static DEFINE_PER_CPU(spinlock_t *, held[MAX_HELD]);
-static DEFINE_PER_CPU(uint32_t, held_depth[MAX_HELD]); /* irq_depth at which each was taken */
-static DEFINE_PER_CPU(uint32_t, nr_held);
+struct held {
+    uint32_t count;
+    uint32_t depth[MAX_HELD]; /* irq_depth at which each was taken */
+    spinlock_t *lock[MAX_HELD];
+};
+static DEFINE_PER_CPU(struct held, held);
 
-static void check_order(const spinlock_t *lock, bool equal_ok)
+static noinline void wrong_order(const spinlock_t *lock, const spinlock_t *last)
 {
-    uint32_t n = this_cpu(nr_held);
-
-    if (!n)
-        return;
-
-    const spinlock_t *last = this_cpu(held)[n - 1];
-
-    if (this_cpu(held_depth)[n - 1] != get_cpu_info()->irq_depth)
-        return;
-    if (last->rank > lock->rank || (last->rank == lock->rank && !equal_ok))
-        panic("lock order: rank %u taken while holding rank %u", lock->rank, last->rank);
+    panic("lock order: rank %u taken while holding rank %u", lock->rank, last->rank);
 }
 
-static void note_taken(spinlock_t *lock)
+static __always_inline void check_order(const spinlock_t *lock, bool equal_ok)
 {
-    uint64_t flags = local_irq_save();
-    uint32_t n = this_cpu(nr_held);
+    const struct held *h = &this_cpu(held);
+    const spinlock_t *last;
+
+    if (!h->count)
+        return;
+    last = h->lock[h->count - 1];
+    if (!last || h->depth[h->count - 1] != get_cpu_info()->irq_depth)
+        return;
+    if (unlikely(last->rank > lock->rank || (last->rank == lock->rank && !equal_ok)))
+        wrong_order(lock, last);
+}
+
+static __always_inline void note_taken(spinlock_t *lock)
+{
+    struct held *h = &this_cpu(held);
+    uint32_t n = h->count;
 
     lock->cpu = (uint16_t)smp_processor_id();
     BUG_ON(n == MAX_HELD);
-    this_cpu(held)[n] = lock;
-    this_cpu(held_depth)[n] = get_cpu_info()->irq_depth;
-    this_cpu(nr_held) = n + 1;
-    local_irq_restore(flags);
+    WRITE_ONCE(h->count, n + 1);
+    h->depth[n] = get_cpu_info()->irq_depth;
+    barrier();
+    WRITE_ONCE(h->lock[n], lock);
 }
 
-static void note_released(spinlock_t *lock)
+/* It is not the one taken last: those above it move down. */
+static noinline void close_gap(struct held *h, const spinlock_t *lock)
 {
     uint64_t flags = local_irq_save();
-    uint32_t n = this_cpu(nr_held), i = n;
+    uint32_t n = h->count, i = n;
 
-    BUG_ON(lock->cpu != smp_processor_id());
-    lock->cpu = NO_CPU;
-    while (i > 0 && this_cpu(held)[i - 1] != lock)
+    while (i > 0 && h->lock[i - 1] != lock)
         i--;
     BUG_ON(!i);
     for (; i < n; i++) {
-        this_cpu(held)[i - 1] = this_cpu(held)[i];
-        this_cpu(held_depth)[i - 1] = this_cpu(held_depth)[i];
+        h->lock[i - 1] = h->lock[i];
+        h->depth[i - 1] = h->depth[i];
     }
-    this_cpu(nr_held) = n - 1;
+    h->lock[n - 1] = NULL;
+    h->count = n - 1;
     local_irq_restore(flags);
+}
+
+static __always_inline void note_released(spinlock_t *lock)
+{
+    struct held *h = &this_cpu(held);
+    uint32_t n = h->count;
+
+    BUG_ON(lock->cpu != smp_processor_id() || !n);
+    lock->cpu = NO_CPU;
+    if (unlikely(h->lock[n - 1] != lock)) {
+        close_gap(h, lock);
+        return;
+    }
+    WRITE_ONCE(h->lock[n - 1], NULL);
+    barrier();
+    WRITE_ONCE(h->count, n - 1);
 }
 
 #else
