@@ -192,23 +192,29 @@ static bool claim_kinds(struct grant_table *gt, uint32_t handle, uint16_t kinds,
 }
 
 /*
- * Ends the claim. True: nothing is left of the mapping, and the caller drops it;
- * of several CPUs that take its kinds away the last to settle does.
+ * Ends the claim. Where nothing is left of the mapping its handle is free again,
+ * and what it held is dropped; of several CPUs that take its kinds away the last
+ * to settle does that.
  */
-static bool settle(struct grant_table *gt, uint32_t handle, uint16_t claimed, bool give_back)
+static void settle(struct grant_table *gt, uint32_t handle, uint16_t claimed, bool give_back)
 {
-    struct maptrack *mt = maptrack_get(gt, handle);
+    struct maptrack *mt = maptrack_get(gt, handle), copy;
     bool last;
 
     if (!claimed)
-        return false;
+        return;
     spin_lock(&gt->maptrack_lock);
     mt->flags &= (uint16_t) ~(claimed << MAPTRACK_BUSY_SHIFT);
     if (give_back)
         mt->flags |= claimed;
     last = !(mt->flags & (MAPTRACK_KINDS | MAPTRACK_BUSY));
+    if (last) {
+        copy = *mt;
+        maptrack_free_locked(gt, handle);
+    }
     spin_unlock(&gt->maptrack_lock);
-    return last;
+    if (last)
+        maptrack_drop(&copy);
 }
 
 /* Replaces the mapping's entry, if it is that; the new entry's references are the caller's to give. */
@@ -247,7 +253,7 @@ static int16_t unmap_begin(const struct gnttab_unmap_grant_ref *op, struct unmap
     else if (u->kinds & GNTMAP_host_map)
         status = replace_entry(op->host_addr, &mt, 0);
     if (status) {
-        (void)settle(gt, op->handle, u->kinds, true);
+        settle(gt, op->handle, u->kinds, true);
         u->kinds = 0;
     }
     return status;
@@ -263,8 +269,7 @@ static void unmap_finish(const struct unmap *u, uint32_t n)
     if (kinds & GNTMAP_host_map)
         flush_tlb_mask(tlb_domain_cpus(current->domain));
     for (uint32_t i = 0; i < n; i++)
-        if (settle(gt, u[i].handle, u[i].kinds, false))
-            maptrack_release(gt, u[i].handle);
+        settle(gt, u[i].handle, u[i].kinds, false);
 }
 
 long grant_unmap(struct hypercall_args *args)
@@ -333,7 +338,7 @@ static int16_t replace_one(const struct gnttab_unmap_and_replace *op)
         l1e_put(e);
         if (e)
             flush_tlb_mask(tlb_domain_cpus(current->domain));
-        (void)settle(gt, op->handle, u.kinds, true);
+        settle(gt, op->handle, u.kinds, true);
     } else {
         unmap_finish(&u, 1);
     }

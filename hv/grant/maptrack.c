@@ -50,20 +50,24 @@ uint32_t maptrack_alloc(struct grant_table *gt)
     return handle;
 }
 
-void maptrack_free(struct grant_table *gt, uint32_t handle)
+void maptrack_free_locked(struct grant_table *gt, uint32_t handle)
 {
     struct maptrack *mt = maptrack_get(gt, handle);
 
-    spin_lock(&gt->maptrack_lock);
     mt->flags = 0;
     mt->ref = gt->free_handle;
     gt->free_handle = handle;
+}
+
+void maptrack_free(struct grant_table *gt, uint32_t handle)
+{
+    spin_lock(&gt->maptrack_lock);
+    maptrack_free_locked(gt, handle);
     spin_unlock(&gt->maptrack_lock);
 }
 
-void maptrack_release(struct grant_table *gt, uint32_t handle)
+void maptrack_drop(const struct maptrack *mt)
 {
-    struct maptrack *mt = maptrack_get(gt, handle);
     struct page_info *page = mfn_to_page(_mfn(mt->mfn));
     bool readonly = mt->flags & GNTMAP_readonly;
     struct domain *rd = domain_by_id(mt->domid); /* the mapping has a reference */
@@ -73,7 +77,6 @@ void maptrack_release(struct grant_table *gt, uint32_t handle)
         put_page_type(page);
     put_page(page);
     domain_put(rd);
-    maptrack_free(gt, handle);
 }
 
 int grant_release_mappings(struct domain *d)
@@ -82,9 +85,12 @@ int grant_release_mappings(struct domain *d)
 
     while (gt->release_next < gt->nr_maptrack * MAPTRACK_PER_FRAME) {
         uint32_t handle = gt->release_next++;
+        struct maptrack mt = *maptrack_get(gt, handle);
 
-        if (maptrack_get(gt, handle)->flags & MAPTRACK_KINDS)
-            maptrack_release(gt, handle);
+        if (mt.flags & MAPTRACK_KINDS) {
+            maptrack_free(gt, handle);
+            maptrack_drop(&mt);
+        }
         if (gt->release_next % 64 == 0 && hypercall_preempt_check())
             return -ERESTART;
     }

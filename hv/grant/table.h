@@ -119,9 +119,12 @@ void maptrack_free(struct grant_table *gt, uint32_t handle);
 /* The entry of a handle, NULL if it is out of range. */
 struct maptrack *maptrack_get(const struct grant_table *gt, uint32_t handle);
 
-/* Drops a mapping of which no kind is left, and whose page-table entry is gone from all TLBs: its references,
- * its pin, its handle. */
-void maptrack_release(struct grant_table *gt, uint32_t handle);
+/* The same with maptrack_lock held. */
+void maptrack_free_locked(struct grant_table *gt, uint32_t handle);
+
+/* Drops what a mapping held, its references and its pin, by a copy of its record: its handle is free by then,
+ * and its page-table entry gone from all TLBs. */
+void maptrack_drop(const struct maptrack *mt);
 
 /* Batches of map.c, copy.c, grant_op.c: args as of the hypercall; -ERESTART with what is left in them. */
 struct hypercall_args;
