@@ -9,8 +9,9 @@ static DEFINE_SPINLOCK(ioremap_lock, LOCK_HEAP);
 static uint64_t next_va = IOREMAP_START;
 
 /*
- * Addresses are handed out once and not reused: a mapping that is undone
- * leaves no stale translation behind, and 256 GiB outlast any use.
+ * Addresses are handed out once and not reused: what other CPUs, or other tags
+ * of this one, keep of a mapping that is undone is of no use to anybody, and
+ * 256 GiB outlast any use.
  */
 static uint64_t reserve_va(uint64_t pages)
 {
@@ -60,7 +61,7 @@ void mmio_write_once(paddr_t pa, unsigned int bytes, uint64_t value)
         window = reserve_va(1);
     if (window && vmm_map(window, paddr_to_mfn(pa), VMM_UC) == 0) {
         /* Other CPUs may keep what they saw there: they flush before they use it. */
-        flush_tlb_one_local(window);
+        invlpg(window);
         p = (volatile char *)window + (paddr_x(pa) & ~PAGE_MASK);
         if (bytes == 8)
             *(volatile uint64_t *)p = value;
@@ -81,6 +82,6 @@ void vunmap_range(const volatile void *va, size_t len)
 
     for (uint64_t p = start; p < end; p += PAGE_SIZE) {
         vmm_map(p, INVALID_MFN, 0);
-        flush_tlb_one_local(p);
+        invlpg(p);
     }
 }

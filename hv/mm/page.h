@@ -89,6 +89,12 @@ static inline mfn_t page_to_mfn(const struct page_info *page)
     return _mfn((uint64_t)(page - frame_table));
 }
 
+/* 48-bit linear addresses: SDM vol 1, 3.3.7.1. */
+static inline bool is_canonical(uint64_t va)
+{
+    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
+}
+
 #ifndef HOSPES_UNIT_TEST
 
 /* Through the direct map; RAM only. */

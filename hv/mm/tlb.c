@@ -139,12 +139,14 @@ void flush_tlb_local(void)
         load_cr3(read_cr3());
 }
 
-/* INVPCID, type 0: SDM vol 2. */
+/* INVPCID, type 0 (SDM vol 2): it faults, unlike INVLPG, on an address that is not canonical; guests may name
+ * any. */
 static void invpcid_address(uint64_t tag, uint64_t va)
 {
     const uint64_t descriptor[2] = {tag, va};
 
-    __asm__ __volatile__("invpcid %0, %1" : : "m"(descriptor), "r"(0UL) : "memory");
+    if (likely(is_canonical(va)))
+        __asm__ __volatile__("invpcid %0, %1" : : "m"(descriptor), "r"(0UL) : "memory");
 }
 
 /* The hypercall that asks for it, and mode switches, run one after the other on this CPU: the flush may wait.

@@ -10,6 +10,7 @@
 #include <cpu/control.h>
 #include <cpu/insn.h>
 #include <cpu/msr.h>
+#include <mm/page.h>
 
 struct vcpu;
 
@@ -57,12 +58,6 @@ void write_fs_base(uint64_t base);
 void write_gs_base(uint64_t base);
 
 #endif
-
-/* 48-bit linear addresses: SDM vol 1, 3.3.7.1. */
-static inline bool is_canonical(uint64_t va)
-{
-    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
-}
 
 /*
  * SEGBASE_* of <xen/arch-x86/xen-x86_64.h> for current, which is in kernel
