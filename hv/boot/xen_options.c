@@ -138,7 +138,6 @@ const char *const cmdline_ignored[] __initconst = {
     "vm-notify-window",
     "vpid",
     "vpmu",
-    "x2apic",
     "x2apic-mode",
     "x2apic_phys",
     NULL,

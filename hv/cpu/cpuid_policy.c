@@ -375,7 +375,7 @@ static void leaf_d(const struct vcpu *v, uint32_t sub, struct cpuid_regs *out)
     if (sub == 0)
         out->b = fpu_xsave_size(v->pv.xcr0);
     else if (sub == 1 && pv_guest_has(v, X86_FEATURE_XSAVEC))
-        out->b = cpuid_count(0xd, 1).b; /* the compacted size, which the CPU itself knows */
+        out->b = fpu_xsavec_size(v->pv.xcr0);
 }
 
 static void basic_leaf(const struct vcpu *v, uint32_t leaf, uint32_t sub, struct cpuid_regs *out)

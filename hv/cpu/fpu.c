@@ -132,6 +132,8 @@ uint64_t fpu_xcr0_mask(void)
     return xcr0_mask;
 }
 
+#define XSTATE_ALIGNED BIT(1) /* CPUID 0DH, ECX: on 64 bytes in the compacted format */
+
 uint32_t fpu_xsave_size(uint64_t xcr0)
 {
     uint32_t size = XSAVE_LEGACY_SIZE;
@@ -143,6 +145,23 @@ uint32_t fpu_xsave_size(uint64_t xcr0)
             continue;
         r = cpuid_count(0xd, i); /* size, offset */
         size = MAX(size, r.a + r.b);
+    }
+    return size;
+}
+
+uint32_t fpu_xsavec_size(uint64_t xcr0)
+{
+    uint32_t size = XSAVE_LEGACY_SIZE;
+
+    for (uint32_t i = 2; i < 63; i++) {
+        struct cpuid_regs r;
+
+        if (!(xcr0 & xcr0_mask & BIT(i)))
+            continue;
+        r = cpuid_count(0xd, i);
+        if (r.c & XSTATE_ALIGNED)
+            size = ROUND_UP(size, 64u);
+        size += r.a;
     }
     return size;
 }

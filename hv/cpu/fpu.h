@@ -29,6 +29,8 @@ void fpu_init_cpu(void);
 uint64_t fpu_xcr0_mask(void);
 /* Bytes of the standard (not compacted) XSAVE format for these components. */
 uint32_t fpu_xsave_size(uint64_t xcr0);
+/* The same of the compacted format: SDM vol 1, 13.4.3. */
+uint32_t fpu_xsavec_size(uint64_t xcr0);
 
 /* State as after FNINIT with MXCSR 1F80. -ENOMEM. */
 int fpu_vcpu_init(struct vcpu *v);

@@ -2,6 +2,7 @@
 #include <base/atomic.h>
 #include <base/bug.h>
 #include <base/compiler.h>
+#include <boot/cmdline.h>
 #include <console/printk.h>
 #include <cpu/features.h>
 #include <cpu/insn.h>
@@ -227,14 +228,28 @@ void apic_init_cpu(void)
     ops->write(APIC_LVT_ERROR, VECTOR_ERROR);
 }
 
+static int opt_x2apic __initdata = -1; /* -1: not said */
+
+static int __init parse_x2apic(const char *value)
+{
+    int on = parse_bool(value);
+
+    if (on >= 0)
+        opt_x2apic = on;
+    return MIN(on, 0);
+}
+BOOT_OPTION_CUSTOM("x2apic", parse_x2apic);
+
 /*
  * Without interrupt remapping x2APIC is used where the firmware already chose
  * it, which cannot be undone without a reset of the APIC, and in a virtual
- * machine, where it saves an exit per access.
+ * machine, where it saves an exit per access; elsewhere if it is asked for.
  */
 static bool __init want_x2apic(uint64_t base)
 {
-    return (base & APIC_BASE_X2APIC) || (cpu_has(X2APIC) && cpu_has(HYPERVISOR));
+    if (base & APIC_BASE_X2APIC)
+        return true;
+    return cpu_has(X2APIC) && (opt_x2apic < 0 ? cpu_has(HYPERVISOR) : opt_x2apic);
 }
 
 void __init apic_init(void)

@@ -95,13 +95,14 @@ def hardened_names():
     return [n for n in names() if n in HARDENED_NAMES]
 
 
-def make_iso(hypervisor, name, image):
+def make_iso(hypervisor, name, image, options="", arguments=""):
     """A CD that starts the guest at once."""
     path = ROOT / "build" / "results" / f"guest-{name}.iso"
     path.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([ROOT / "host/mkiso", path], check=True, cwd=ROOT, env={
         "PATH": os.environ["PATH"], "BUILD": "build", "HYPERVISOR": str(hypervisor), "KERNEL": str(image),
-        "INITRD": "none", "HV_ARGS": HV_OPTIONS, "ONLY": "shell", "MENU_TIMEOUT": "0"})
+        "INITRD": "none", "HV_ARGS": f"{HV_OPTIONS} {options}", "ONLY": "shell", "MENU_TIMEOUT": "0",
+        "KERNEL_ARGS": arguments})
     return path
 
 
@@ -141,17 +142,15 @@ def qemu_command(hypervisor, name, extra=""):
     ]
 
 
-def serve_audit(process, text, state):
+def serve_audit(write, text, state):
     """state counts what was sent: keys for an audit, keys to go on, and so forth."""
     asked = len(AUDIT.findall(text))
     answered = len(AUDIT_RESULT.findall(text)) if "(HV)" in text else asked
     if state % 2 == 0 and asked > state // 2:
-        process.stdin.write(AUDIT_KEYS)
-        process.stdin.flush()
+        write(AUDIT_KEYS)
         state += 1
     if state % 2 == 1 and answered > state // 2:
-        process.stdin.write(GO_ON_KEYS)
-        process.stdin.flush()
+        write(GO_ON_KEYS)
         state += 1
     return state
 
@@ -159,21 +158,28 @@ def serve_audit(process, text, state):
 def boot(hypervisor, name, extra=""):
     """Returns the serial output.  Ends when QEMU does, some seconds after DONE, or at the time limit."""
     limit = float(os.environ.get("GUEST_TIMEOUT", SETTINGS.get(name, {}).get("timeout", 120)))
-    process = subprocess.Popen(qemu_command(hypervisor, name, extra), stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(qemu_command(hypervisor, name, extra), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, bufsize=0)
+    return converse(process, process.stdout.fileno(), process.stdin.write, limit)
+
+
+def converse(process, serial, write, limit):
+    """What comes from the file descriptor `serial`, answered where the guest asks for it, until the process may end."""
     selector = selectors.DefaultSelector()
-    selector.register(process.stdout, selectors.EVENT_READ)
+    selector.register(serial, selectors.EVENT_READ)
     deadline, output, done, audits = time.monotonic() + limit, b"", False, 0
     try:
         while time.monotonic() < deadline:
             if not selector.select(min(1.0, max(0.0, deadline - time.monotonic()))):
+                if process.poll() is not None:
+                    break
                 continue
-            chunk = os.read(process.stdout.fileno(), 65536)
+            chunk = os.read(serial, 65536)
             if not chunk:
                 break
             output += chunk
             text = output.decode("latin-1")
-            audits = serve_audit(process, text, audits)
+            audits = serve_audit(write, text, audits)
             if not done and END.search(text):
                 done, deadline = True, min(deadline, time.monotonic() + 5)
             if not done and CRASHED.search(text):

@@ -170,7 +170,7 @@ static void test_placeholder(void **state)
 static void test_ignored(void **state)
 {
     (void)state;
-    parse("iommu=no-igfx,verbose ucode=scan no-hap crashkernel=256M vga=current x2apic=off");
+    parse("iommu=no-igfx,verbose ucode=scan no-hap crashkernel=256M vga=current no-x2apic-mode");
     assert_string_equal(messages, "");
     parse("xsm=flask smt=0 iommux");
     assert_int_equal(message_lines(), 3);

@@ -260,6 +260,35 @@ static void test_xcr0(void **state)
         assert_int_equal(fpu_xcr0_valid(cases[i].value), cases[i].ok);
     assert_int_equal(fpu_xsave_size(3), 576);
     assert_int_equal(fpu_xsave_size(7), 832);
+    assert_int_equal(fpu_xsavec_size(3), 576);
+    assert_int_equal(fpu_xsavec_size(7), 832);
+}
+
+/* Compacted: what is not in use takes no room, and some components are aligned. */
+static void test_compacted_size(void **state)
+{
+    static const struct cpuid_row rows[] = {
+        {0x0, 0x0, {0xd, 0x756e6547, 0x6c65746e, 0x49656e69}, {0}},
+        {0x1, 0x0, {0x50654, 0, 0xfed8320b, 0x0fcbfbfd}, {0}},
+        {0x7, 0x0, {0, 1u << 16 | 1u << 5, 0, 0}, {0}},
+        {0xd, 0x0, {0xe7, 0, 2688, 0}, {0}},
+        {0xd, 0x1, {7, 0, 0, 0}, {0}},
+        {0xd, 0x2, {256, 576, 0, 0}, {0}},
+        {0xd, 0x5, {60, 1088, 0, 0}, {0}},
+        {0xd, 0x6, {512, 1152, 2, 0}, {0}},
+        {0xd, 0x7, {1024, 1664, 0, 0}, {0}},
+        {0x80000000, 0x0, {0x80000001, 0, 0, 0}, {0}},
+        {0x80000001, 0x0, {0, 0, 0x75, 0xedd3fbfd}, {0}},
+    };
+
+    (void)state;
+    set_host(rows, ARRAY_SIZE(rows));
+    assert_int_equal(fpu_xcr0_mask(), 0xe7);
+    assert_int_equal(fpu_xsave_size(0xe7), 2688);
+    assert_int_equal(fpu_xsavec_size(0xe7), 576 + 256 + 64 + 512 + 1024);
+    assert_int_equal(fpu_xsavec_size(0x23), 576 + 60);
+    assert_int_equal(fpu_xsavec_size(0x63), 576 + 64 + 512);
+    assert_int_equal(fpu_xsavec_size(0x83), 576 + 1024);
 }
 
 static bool has_default(enum cpu_feature f)
@@ -310,10 +339,11 @@ static void test_policy_limits_use(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_as_recorded),    cmocka_unit_test(test_never_shown),
-        cmocka_unit_test(test_subset_of_host), cmocka_unit_test(test_osxsave),
-        cmocka_unit_test(test_xen_leaves),     cmocka_unit_test(test_xcr0),
-        cmocka_unit_test(test_recalculate),    cmocka_unit_test(test_policy_limits_use),
+        cmocka_unit_test(test_as_recorded),       cmocka_unit_test(test_never_shown),
+        cmocka_unit_test(test_subset_of_host),    cmocka_unit_test(test_osxsave),
+        cmocka_unit_test(test_xen_leaves),        cmocka_unit_test(test_xcr0),
+        cmocka_unit_test(test_compacted_size),    cmocka_unit_test(test_recalculate),
+        cmocka_unit_test(test_policy_limits_use),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
