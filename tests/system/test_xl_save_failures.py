@@ -69,6 +69,20 @@ def test_bad_files(file):
     assert file.guest("one", "echo alive") == "alive"
 
 
+@pytest.mark.soak
+def test_altered_anywhere(file):
+    """Altered registers and shared data, and random bytes: an error, or a guest that harms itself alone."""
+    before = state(file)
+    for how in ["vcpu-zeroes", "vcpu-ones", "shared-info", *(f"random {seed}" for seed in range(8))]:
+        file.run(f"damage {FILE} {BAD} {how}")
+        status, text = file.run(f"timeout 200 xl restore {BAD} 2>&1", 300, check=False)
+        assert status != 124, f"{how}: {text}"
+        assert file.guest("one", "echo alive") == "alive", how
+        file.destroy_all(keep=["one"])
+        assert state(file) == before, how
+        file.audit()
+
+
 # -- no room
 
 @pytest.mark.soak
