@@ -16,10 +16,10 @@ def overlap(one, other):
     return one[0] <= other[1] + 0.1 and other[0] <= one[1] + 0.1
 
 
-def start(dom0, vcpus):
+def start(dom0, vcpus, **keys):
     """A guest "kept" with a disk, a card, a computation, and something in its memory."""
     dom0.run("head -c 4M /dev/urandom > /root/disk")
-    dom0.create("kept", vcpus=vcpus, disk='["file:/root/disk,xvdb,w"]', vif='["mac=00:16:3e:00:02:01,bridge=xenbr0"]')
+    dom0.create("kept", vcpus=vcpus, disk='["file:/root/disk,xvdb,w"]', vif='["mac=00:16:3e:00:02:01,bridge=xenbr0"]', **keys)
     dom0.wait_guest("kept")
     dom0.wait_until("guest run kept 'test -b /dev/xvdb -a -d /sys/class/net/eth0'")
     dom0.guest("kept", "ip link set eth0 up; ip addr add 10.0.2.91/24 dev eth0; echo hello > /tmp/kept; "
