@@ -165,6 +165,43 @@ static void load_all(void)
     result_trap("far return to empty selector");
 }
 
+USER_CODE(u_int3, "int3");
+
+/* To user mode by selectors of the LDT, each time with none of its pages looked at before. */
+static void test_iret_through_ldt(void)
+{
+    static uint64_t ldt[3][512] __attribute__((aligned(4096)));
+    static const struct {
+        const char *name;
+        uint16_t cs, ss;
+    } cases[] = {
+        {"iret to ldt code", 0x1f, FLAT_RING3_SS64},
+        {"iret to ldt stack", FLAT_RING3_CS64, 0xf},
+        {"iret to ldt code and stack", 0x1f, 0xf},
+        {"iret to ldt code on another page", 0x101f, 0xf},
+        {"iret to data of the ldt as code", 0xf, FLAT_RING3_SS64},
+        {"iret to ldt code in a hole", 0x201f, FLAT_RING3_SS64},
+    };
+
+    ldt[0][1] = DATA64;
+    ldt[0][3] = ldt[1][3] = CODE64;
+    page_make_readonly(ldt[0]);
+    page_make_readonly(ldt[1]);
+    must("unmap", hc_update_va_mapping((unsigned long)ldt[2], 0, UVMF_INVLPG));
+    trap_set(3, 3, true);
+    for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct iret_context c = user_context(u_int3, false);
+
+        must("set ldt", mmuext(MMUEXT_SET_LDT, (unsigned long)ldt, 3 * 512));
+        c.cs = cases[i].cs;
+        c.ss = cases[i].ss;
+        user_enter_recorded(&c);
+        result(cases[i].name, "vector %lu error %lx cs %lx ss %lx", trap.first.vector, trap.first.error_code,
+               trap.first.cs, trap.first.ss);
+    }
+    mmuext(MMUEXT_SET_LDT, 0, 0);
+}
+
 /* The LDT is read lazily: a hole in it shows when a selector is loaded. */
 static void test_ldt(void)
 {
@@ -198,8 +235,6 @@ static void test_ldt(void)
 
 USER_CODE(u_segments, "movw %fs:0, %ax\n movw %gs:0, %bx\n swapgs\n int3");
 USER_CODE(u_fsgs, "movq %fs:0, %rax\n movq %gs:0, %rbx\n int3");
-
-USER_CODE(u_int3, "int3");
 
 static void test_bases(void)
 {
@@ -276,6 +311,7 @@ void guest_main(void)
     test_update_targets();
     load_all();
     test_ldt();
+    test_iret_through_ldt();
     test_bases();
     test_stack_switch();
 }

@@ -28,19 +28,30 @@ static inline bool in_vmm_range(uint64_t va)
     return va - VMM_VIRT_START < VMM_VIRT_END - VMM_VIRT_START;
 }
 
+/*
+ * A fault on a descriptor: those of the LDT are mapped when first used. True: it is there now. Else *cr2 is
+ * where the guest has it, if it is one of the LDT's.
+ */
+static bool descriptor_fault(struct vcpu *v, uint64_t *cr2)
+{
+    uint64_t offset = *cr2 - v->pv.desc_window - DESC_WINDOW_LDT;
+
+    if (offset >= DESC_WINDOW_SIZE - DESC_WINDOW_LDT)
+        return false;
+    if (pv_map_ldt_page(v, offset))
+        return true;
+    *cr2 = v->pv.ldt_base + offset;
+    return false;
+}
+
 static noinline void page_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t cr2)
 {
     uint32_t error = regs->error_code;
 
     if (unlikely(in_vmm_range(cr2))) {
-        uint64_t offset = cr2 - v->pv.desc_window - DESC_WINDOW_LDT;
-
         /* Descriptors are read with the VMM's rights. */
-        if (!(error & PFEC_USER) && offset < DESC_WINDOW_SIZE - DESC_WINDOW_LDT) {
-            if (pv_map_ldt_page(v, offset))
-                return;
-            cr2 = v->pv.ldt_base + offset; /* where the guest has its LDT */
-        }
+        if (!(error & PFEC_USER) && descriptor_fault(v, &cr2))
+            return;
     } else if ((error & (PFEC_PRESENT | PFEC_WRITE | PFEC_RESERVED)) == (PFEC_PRESENT | PFEC_WRITE) &&
                v->pv.kernel_mode && pv_emulate_pt_write(v, cr2, regs)) {
         return;
@@ -196,8 +207,14 @@ void pv_handle_sysenter(struct cpu_user_regs *regs)
 void pv_bad_iret(void)
 {
     struct fixed_up fault = this_cpu(fixed_up);
+    uint64_t cr2 = read_cr2();
 
     local_irq_enable();
+    if (fault.vector == TRAP_PF) { /* nothing but a descriptor can be missing */
+        if (!descriptor_fault(current, &cr2))
+            pv_inject_page_fault(cr2, fault.error_code);
+        return;
+    }
     pv_inject_exception(fault.vector, fault.error_code,
                         VECTORS_WITH_ERROR_CODE >> fault.vector & 1 ? PV_EVENT_ERROR_CODE : 0);
 }
