@@ -12,6 +12,9 @@ uint64_t rdmsr(uint32_t msr) __attribute__((weak));
 void wrmsr(uint32_t msr, uint64_t v) __attribute__((weak));
 uint32_t mmio_read32(const volatile void *p) __attribute__((weak));
 void mmio_write32(volatile void *p, uint32_t v) __attribute__((weak));
+#define DEFINE_DR(n)                                                                                         \
+    uint64_t read_dr##n(void) __attribute__((weak));                                                         \
+    void write_dr##n(uint64_t v) __attribute__((weak));
 
 static inline void local_irq_disable(void)
 {
@@ -76,6 +79,7 @@ DEFINE_CR(3)
 DEFINE_CR(4)
 #undef DEFINE_CR
 
+#ifndef HOSPES_UNIT_TEST
 #define DEFINE_DR(n)                                                                                         \
     static inline uint64_t read_dr##n(void)                                                                  \
     {                                                                                                        \
@@ -87,6 +91,7 @@ DEFINE_CR(4)
     {                                                                                                        \
         __asm__ __volatile__("mov %0, %%dr" #n : : "r"(v));                                                  \
     }
+#endif
 DEFINE_DR(0)
 DEFINE_DR(1)
 DEFINE_DR(2)

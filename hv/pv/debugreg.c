@@ -47,13 +47,33 @@ static void write_address(unsigned int reg, uint64_t value)
     }
 }
 
+/*
+ * DR7 as the CPU gets it. A guest's port accesses are emulated, and find their breakpoints in pv_debug_io():
+ * the CPU would hit them only where the VMM uses a port, and a #DB there may come in the middle of anything,
+ * such as an NMI that has interrupted the entry of another #DB, of which there is but one stack.
+ */
+static uint64_t loadable_dr7(uint64_t dr7)
+{
+    for (unsigned int n = 0; n < 4; n++)
+        if ((dr7 >> (16 + 4 * n) & 3) == DR7_IO)
+            dr7 &= ~(3UL << (2 * n));
+    return dr7;
+}
+
 /* All of v's registers into the CPU: it has breakpoints and runs here. */
 static void load_all(struct vcpu *v)
 {
     for (unsigned int i = 0; i < 4; i++)
         write_address(i, v->pv.debugreg[i]);
     write_dr6(v->pv.debugreg[6]);
-    write_dr7(v->pv.debugreg[7]);
+    write_dr7(loadable_dr7(v->pv.debugreg[7]));
+}
+
+/* No breakpoint, and nothing that the next #DB, maybe another domain's, would show as its own. */
+static void unload(void)
+{
+    write_dr7(DR7_DEFAULT);
+    write_dr6(DR6_DEFAULT);
 }
 
 static int set_address(struct vcpu *v, uint32_t reg, uint64_t value)
@@ -103,7 +123,7 @@ static int set_dr7(struct vcpu *v, uint64_t value)
     if (active)
         load_all(v);
     else if (was_active)
-        write_dr7(DR7_DEFAULT);
+        unload();
     return 0;
 }
 
@@ -147,10 +167,9 @@ int pv_get_debugreg(struct vcpu *v, uint32_t reg, uint64_t *value)
 
 void pv_save_debugregs(struct vcpu *v)
 {
-    if (!v->pv.debug_active)
-        return;
     /* DR6 was taken over at each #DB; no other bits can be set since. */
-    write_dr7(DR7_DEFAULT);
+    if (v->pv.debug_active)
+        unload();
 }
 
 void pv_load_debugregs(struct vcpu *v)

@@ -22,6 +22,7 @@ SETTINGS = {
     "start-p2m": {"args": "alpha beta=2"},
     "context": {"hv": "dom0_max_vcpus=2"},
     "smp": {"cpus": 2, "timeout": 180},
+    "iobreak": {"hv": "watchdog"},
     "failsafe": {"hv": "dom0_max_vcpus=2"},
     "fpu": {"hv": "dom0_max_vcpus=2"},
     "xsave": {"hv": "dom0_max_vcpus=2", "cpu": "max,-smap"},
