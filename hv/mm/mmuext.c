@@ -97,8 +97,12 @@ static int new_baseptr(struct batch *b, mfn_t mfn)
 int load_guest_cr3(mfn_t mfn)
 {
     struct batch b = {0};
-    int rc = new_baseptr(&b, mfn);
+    int rc;
 
+    /* What the last one left of its tree comes first: never more than one waits. */
+    if (unlikely(current->mm.nr_pending) && release_pending(current))
+        return -ERESTART;
+    rc = new_baseptr(&b, mfn);
     if (b.flush_local)
         flush_tlb_local();
     return rc;

@@ -150,8 +150,10 @@ static bool tables_are(const struct vcpu *v, const struct vcpu_guest_context *c)
 static int set_tables(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     struct page_info *kernel, *user;
-    int rc = get_tables(v->domain, c, &kernel, &user);
+    int rc = release_pending(current); /* of tables that were refused before */
 
+    if (!rc)
+        rc = get_tables(v->domain, c, &kernel, &user);
     if (rc)
         return rc;
     rc = pv_set_gdt(v, c->gdt_frames, (uint32_t)c->gdt_ents);

@@ -8,6 +8,7 @@
 #include <base/errno.h>
 #include <control/hypercall.h>
 #include <mm/page_alloc.h>
+#include <mm/pt_update.h>
 #include <mm/validate.h>
 #include <mm/xpti.h>
 #include <mm/vmm_paging.h>
@@ -205,6 +206,28 @@ static void test_baseptr(void **state)
     check();
 }
 
+/* MOV to CR3: each leaves a tree behind, which must be gone before the next; else they would be released in
+ * one go. */
+static void test_cr3_loads(void **state)
+{
+    run_on_space();
+    assert_int_equal(ext(MMUEXT_UNPIN_TABLE, space.l4), 0);
+    machine_preempt_every = 1;
+    for (unsigned int i = 0; i < 6; i++) {
+        int rc;
+
+        make_space(d0);
+        entries(space.l2)[1] = pte(page_of(d0), RW); /* so that its release may be preempted */
+        do {
+            rc = load_guest_cr3(page_to_mfn(space.l4));
+            assert_true(current->mm.nr_pending <= 1);
+        } while (rc == -ERESTART);
+        assert_int_equal(rc, 0);
+        assert_ptr_equal(current->pv.kernel_table, space.l4);
+        check();
+    }
+}
+
 static void test_shared_pages(void **state)
 {
     struct page_info *writable = alloc_frames(NULL, 0, 0), *fixed = alloc_frames(NULL, 0, 0);
@@ -235,7 +258,7 @@ int main(void)
         TEST(test_foreign),       TEST(test_foreign_mapping_is_flushed),
         TEST(test_upper_updates), TEST(test_linear_tables),
         TEST(test_l1tf),          TEST(test_baseptr),
-        TEST(test_shared_pages),
+        TEST(test_cr3_loads),     TEST(test_shared_pages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
