@@ -46,17 +46,23 @@ static bool commit(const struct grant_table *gt, grant_ref_t ref, domid_t giver)
     return false;
 }
 
-/* The receiver named the number that the frame is to have in the machine-to-phys table, and now reads which
- * frame it is. */
+/*
+ * The receiver named the number that the frame is to have in the machine-to-phys table. The frame is nobody's
+ * still: once it is the receiver's, that may give it away again.
+ */
+static void set_gpfn(const struct grant_table *gt, grant_ref_t ref, mfn_t mfn)
+{
+    set_gpfn_from_mfn(mfn, gt->version == 2 ? READ_ONCE(grant_v2(gt, ref)->full_page.frame)
+                                            : READ_ONCE(grant_v1(gt, ref)->frame));
+}
+
+/* Now it reads which frame it is. */
 static void complete(const struct grant_table *gt, grant_ref_t ref, mfn_t mfn)
 {
-    if (gt->version == 2) {
-        set_gpfn_from_mfn(mfn, READ_ONCE(grant_v2(gt, ref)->full_page.frame));
+    if (gt->version == 2)
         WRITE_ONCE(grant_v2(gt, ref)->full_page.frame, mfn_x(mfn));
-    } else {
-        set_gpfn_from_mfn(mfn, READ_ONCE(grant_v1(gt, ref)->frame));
+    else
         WRITE_ONCE(grant_v1(gt, ref)->frame, (uint32_t)mfn_x(mfn));
-    }
     atomic_or(&grant_header(gt, ref)->flags, (uint16_t)GTF_transfer_completed); /* a full barrier */
 }
 
@@ -71,8 +77,11 @@ static int16_t give_frame(struct domain *d, grant_ref_t ref, struct page_info *p
     if (ref < grant_entries(gt)) {
         spin_lock(&d->mm.page_lock);
         given = !assign_check_locked(d, 1, 0) && commit(gt, ref, current->domain->id);
-        if (given && assign_frames_locked(d, page, 0, 0))
-            BUG();
+        if (given) {
+            set_gpfn(gt, ref, page_to_mfn(page));
+            if (assign_frames_locked(d, page, 0, 0))
+                BUG();
+        }
         spin_unlock(&d->mm.page_lock);
         if (given)
             complete(gt, ref, page_to_mfn(page));

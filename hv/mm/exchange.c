@@ -3,8 +3,8 @@
  * an address limit, or neither (to give such ones back).
  *
  * Work goes by chunks of the larger of the two extent sizes. A chunk is exchanged
- * completely or not at all: frames are taken from the guest and new ones
- * allocated before anything is given back or away.
+ * completely or not at all: frames are taken from the guest, and new ones
+ * allocated and told of, before anything is given back or away.
  */
 #include <base/atomic.h>
 #include <base/errno.h>
@@ -59,6 +59,13 @@ static int steal_chunk(const struct exchange *x, uint64_t chunk)
     return 0;
 }
 
+/* The new extents from number i on, which are nobody's. */
+static void free_new(const struct exchange *x, uint64_t i)
+{
+    for (; i < 1UL << (x->chunk_order - x->out_order); i++)
+        free_frames(mfn_to_page(_mfn(x->out[i])), x->out_order);
+}
+
 static int allocate_chunk(const struct exchange *x)
 {
     uint64_t extents = 1UL << (x->chunk_order - x->out_order);
@@ -91,8 +98,7 @@ static int assign_chunk(const struct exchange *x)
         if (!rc)
             continue;
         /* The domain is dying: its teardown frees those that it has got. */
-        for (; i < extents; i++)
-            free_frames(mfn_to_page(_mfn(x->out[i])), x->out_order);
+        free_new(x, i);
         return rc;
     }
     return 0;
@@ -104,21 +110,27 @@ static void free_old_chunk(const struct exchange *x)
         retire_frame(mfn_to_page(_mfn(x->in[i])));
 }
 
-/* The new frames count from now on. */
+/* The new frames count from now on; but for those that another vCPU of the domain has given back already. */
 static void count_chunk(const struct exchange *x)
 {
-    uint64_t extents = 1UL << (x->chunk_order - x->out_order), frames = 1UL << x->chunk_order;
-
     spin_lock(&x->d->mm.page_lock);
-    x->d->mm.extra_pages -= frames;
-    x->d->mm.tot_pages += frames;
-    for (uint64_t i = 0; i < extents; i++)
-        for (uint64_t j = 0; j < 1UL << x->out_order; j++)
-            atomic_and(&mfn_to_page(_mfn(x->out[i] + j))->count_info, ~PGC_EXTRA);
+    for (uint64_t i = 0; i < 1UL << x->chunk_order; i++) {
+        uint64_t offset = i & ((1UL << x->out_order) - 1);
+        struct page_info *page = mfn_to_page(_mfn(x->out[i >> x->out_order] + offset));
+
+        if (page->owner != x->d->id || !(page->count_info & PGC_EXTRA))
+            continue;
+        x->d->mm.extra_pages--;
+        x->d->mm.tot_pages++;
+        atomic_and(&page->count_info, ~PGC_EXTRA);
+    }
     spin_unlock(&x->d->mm.page_lock);
 }
 
-/* Tells the guest, and the machine-to-phys table, where its frames are now. */
+/*
+ * Tells the guest, and the machine-to-phys table, where its frames are now; while they are nobody's, as
+ * another vCPU might give them back.
+ */
 static int publish_chunk(const struct exchange *x, uint64_t chunk)
 {
     uint64_t extents = 1UL << (x->chunk_order - x->out_order);
@@ -136,22 +148,33 @@ static int publish_chunk(const struct exchange *x, uint64_t chunk)
     return 0;
 }
 
+static int get_chunk(const struct exchange *x, uint64_t chunk)
+{
+    int rc = allocate_chunk(x);
+
+    if (rc)
+        return rc;
+    rc = publish_chunk(x, chunk);
+    if (!rc)
+        return assign_chunk(x);
+    free_new(x, 0);
+    return rc;
+}
+
 static int exchange_chunk(const struct exchange *x, uint64_t chunk)
 {
     int rc = steal_chunk(x, chunk);
 
     if (rc)
         return rc;
-    rc = allocate_chunk(x);
-    if (!rc)
-        rc = assign_chunk(x);
+    rc = get_chunk(x, chunk);
     if (rc) {
         return_frames(x, 1UL << x->chunk_order);
         return rc;
     }
     free_old_chunk(x);
     count_chunk(x);
-    return publish_chunk(x, chunk);
+    return 0;
 }
 
 static int check(const struct xen_memory_exchange *e)

@@ -298,6 +298,7 @@ static bool unlist_frames(struct domain *d, struct page_info *page, uint64_t fra
             d->mm.extra_pages--;
         else
             d->mm.tot_pages--;
+        page[i].count_info &= ~PGC_EXTRA;
     }
     last = !d->mm.pages.head;
     spin_unlock(&d->mm.page_lock);

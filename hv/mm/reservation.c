@@ -35,6 +35,15 @@ static int increase(const struct request *r, uint64_t i)
     return r->list ? copy_to_guest_index(r->list, i, &mfn) : 0;
 }
 
+/* Unless another vCPU of the domain has given the frame back meanwhile, and it is somebody else's. */
+static void set_gpfn(const struct domain *d, struct page_info *page, uint64_t pfn)
+{
+    if (!get_page(page, d))
+        return;
+    set_gpfn_from_mfn(page_to_mfn(page), pfn);
+    put_page(page);
+}
+
 static int populate(const struct request *r, uint64_t i)
 {
     uint64_t pfn, mfn;
@@ -47,7 +56,7 @@ static int populate(const struct request *r, uint64_t i)
         return -ENOMEM;
     mfn = mfn_x(page_to_mfn(page));
     for (uint64_t j = 0; j < 1UL << r->order; j++)
-        set_gpfn_from_mfn(_mfn(mfn + j), pfn + j);
+        set_gpfn(r->d, page + j, pfn + j);
     return copy_to_guest_index(r->list, i, &mfn);
 }
 

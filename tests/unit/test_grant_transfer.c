@@ -58,6 +58,27 @@ static void test_transfer(void **state)
     assert_int_equal(freed, 7);
 }
 
+static uint64_t moving;
+
+/* Another vCPU of the receiver guesses the frame's number and gives it back; domain 2 gets it. */
+static void give_back(void)
+{
+    if (frame_table[moving].owner != 1)
+        return;
+    frame_table[moving].owner = 2;
+    fake_m2p[moving] = INVALID_M2P_ENTRY;
+}
+
+static void test_given_back_at_once(void **state)
+{
+    moving = give_frame(&domains[0]);
+    accept_at(1, 9, 0, 0);
+    other_cpu = give_back;
+    assert_int_equal(transfer(moving, 1, 9), GNTST_okay);
+    assert_null(other_cpu);
+    assert_int_equal(fake_m2p[moving], frame_table[moving].owner == 2 ? INVALID_M2P_ENTRY : 0x77);
+}
+
 /* One flush for many; what was taken is given or freed even if the guest's list cannot be read on. */
 static void test_transfer_batch(void **state)
 {
@@ -89,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_transfer),
+        TEST(test_given_back_at_once),
         TEST(test_transfer_batch),
     };
 

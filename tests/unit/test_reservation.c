@@ -2,14 +2,59 @@
  * hv/mm/mmuext.c hv/mm/memory_op.c hv/mm/reservation.c hv/mm/exchange.c hv/mm/memory_maps.c hv/mm/retire.c
  * hv/mm/page_alloc.c hv/mm/teardown.c hv/mm/audit.c hv/mm/guest_access.c tests/unit/stubs/mm_machine.c
  * tests/unit/fixtures/page_tables.c */
+/* unit-ldflags: -Wl,--wrap=m2p_entry,--wrap=retire_frame */
 #include <unit.h>
 #include <base/errno.h>
 #include <control/hypercall.h>
 #include <mm/page_alloc.h>
+#include <mm/retire.h>
 #include <mm/validate.h>
 #include <stubs/mm_machine.h>
 #include <xen/memory.h>
 #include "fixtures/page_tables.h"
+
+/*
+ * What another vCPU of d0 does meanwhile, once: it guesses the number of a frame that its domain is about to
+ * get, and gives it back; d1 gets it then.
+ */
+static struct page_info *guessed, *stray;
+static bool at_m2p, at_retire;
+
+uint64_t *__real_m2p_entry(mfn_t mfn);
+uint64_t *__wrap_m2p_entry(mfn_t mfn);
+void __real_retire_frame(struct page_info *page);
+void __wrap_retire_frame(struct page_info *page);
+
+static void give_back(void)
+{
+    struct page_info *page = get_page_from_mfn(page_to_mfn(guessed), d0);
+
+    if (!page)
+        return;
+    (void)page_release_allocation(page);
+    put_page(page);
+    machine_softirqs();
+    stray = alloc_frames(d1, 0, ALLOC_BITS(40));
+    assert_ptr_equal(stray, guessed);
+}
+
+uint64_t *__wrap_m2p_entry(mfn_t mfn)
+{
+    if (at_m2p) {
+        at_m2p = false;
+        give_back();
+    }
+    return __real_m2p_entry(mfn);
+}
+
+void __wrap_retire_frame(struct page_info *page)
+{
+    if (at_retire) {
+        at_retire = false;
+        give_back();
+    }
+    __real_retire_frame(page);
+}
 
 static long exchange(uint64_t *in, unsigned int nr_in, unsigned int in_order, uint64_t *out,
                      unsigned int nr_out, unsigned int out_order, uint64_t *done)
@@ -59,6 +104,70 @@ static void test_exchange(void **state)
     check();
 }
 
+/* The frames that d0 will get next, of which `guessed` is the last: the allocator gives the last freed first.
+ */
+static void guess(unsigned int order)
+{
+    struct page_info *page = alloc_frames(NULL, order, ALLOC_BITS(40));
+
+    guessed = page + (1u << order) - 1;
+    stray = NULL;
+    free_frames(page, order);
+}
+
+static void check_stray(void)
+{
+    if (stray)
+        assert_int_equal(get_gpfn_from_mfn(page_to_mfn(stray)), INVALID_M2P_ENTRY);
+    machine_softirqs();
+    check();
+}
+
+static void exchange_for_guessed(void)
+{
+    uint64_t in[4], out[1] = {100}, done;
+
+    for (unsigned int i = 0; i < 4; i++)
+        in[i] = mfn_of(page_of(d0));
+    guess(2);
+    assert_int_equal(exchange(in, 4, 0, out, 1, 2, &done), 0);
+    assert_int_equal(out[0] + 3, mfn_of(guessed));
+    check_stray();
+}
+
+static void test_exchanged_frame_given_back(void **state)
+{
+    at_m2p = true;
+    exchange_for_guessed();
+    assert_false(at_m2p);
+}
+
+/* Between getting the new frames and counting them. */
+static void test_given_back_uncounted(void **state)
+{
+    at_retire = true;
+    exchange_for_guessed();
+    assert_ptr_equal(stray, guessed);
+    assert_int_equal(d0->mm.tot_pages, 3);
+    assert_int_equal(d0->mm.extra_pages, 0);
+}
+
+/* A list of new frames that cannot be written costs no frame. */
+static void test_exchange_fault(void **state)
+{
+    uint64_t in[4], done;
+
+    for (unsigned int i = 0; i < 4; i++)
+        in[i] = mfn_of(page_of(d0));
+    assert_int_equal(exchange(in, 4, 0, NULL, 1, 2, &done), -EFAULT);
+    assert_int_equal(done, 0);
+    machine_softirqs();
+    for (unsigned int i = 0; i < 4; i++)
+        assert_int_equal(mfn_to_page(_mfn(in[i]))->owner, d0->id);
+    assert_int_equal(d0->mm.tot_pages, 4);
+    check();
+}
+
 static long reserve(unsigned int op, uint64_t *list, uint64_t nr, unsigned int order, unsigned int bits)
 {
     struct xen_memory_reservation r = {
@@ -91,6 +200,20 @@ static void test_reservation(void **state)
     check();
 }
 
+static void test_populated_frame_given_back(void **state)
+{
+    uint64_t list[1] = {100};
+
+    guess(1);
+    at_m2p = true;
+    assert_int_equal(reserve(XENMEM_populate_physmap, list, 1, 1, 31), 1);
+    assert_false(at_m2p);
+    assert_int_equal(list[0] + 1, mfn_of(guessed));
+    assert_int_equal(get_gpfn_from_mfn(_mfn(list[0])), 100);
+    assert_ptr_equal(stray, guessed);
+    check_stray();
+}
+
 static void test_claims(void **state)
 {
     uint64_t list[MACHINE_FRAMES], free = free_page_count();
@@ -112,7 +235,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_exchange),
+        TEST(test_exchanged_frame_given_back),
+        TEST(test_given_back_uncounted),
+        TEST(test_exchange_fault),
         TEST(test_reservation),
+        TEST(test_populated_frame_given_back),
         TEST(test_claims),
     };
 
