@@ -150,6 +150,24 @@ static uint64_t extstate_size(uint64_t accumulated)
     return sizeof(struct extstate_header) + (accumulated ? fpu_xsave_size(accumulated) : 0);
 }
 
+static int copy_extstate(struct vcpu *v, uint64_t gva, const struct extstate_header *header)
+{
+    uint64_t size = extstate_size(header->accumulated) - sizeof(*header);
+    void *image;
+    int rc;
+
+    rc = copy_to_guest(gva, header, sizeof(*header));
+    if (rc || !size)
+        return rc;
+    image = xzalloc_bytes(size);
+    if (!image)
+        return -ENOMEM;
+    fpu_get_xstate(v, image);
+    rc = copy_to_guest(gva + sizeof(*header), image, size);
+    xfree(image);
+    return rc;
+}
+
 static int get_extstate(struct vcpu *v, struct xen_domctl_vcpuextstate *e)
 {
     struct extstate_header header = {.accumulated = fpu_xcr0_used(v)};
@@ -165,10 +183,7 @@ static int get_extstate(struct vcpu *v, struct xen_domctl_vcpuextstate *e)
     if (e->xfeature_mask != mask || e->size < size)
         return -EINVAL;
     e->size = size;
-    if (copy_to_guest(gva, &header, sizeof(header)) ||
-        copy_to_guest(gva + sizeof(header), fpu_xsave_area(v), size - sizeof(header)))
-        return -EFAULT;
-    return 0;
+    return copy_extstate(v, gva, &header);
 }
 
 static int set_extstate(struct vcpu *v, const struct xen_domctl_vcpuextstate *e)

@@ -1,51 +1,29 @@
 /*
  * Eager switching of floating-point and vector state.
  *
- * The save area has the standard XSAVE format (SDM vol 1, 13.4): FXSAVE image,
- * header, components at fixed offsets. XSAVEOPT is used where the CPU has it:
- * it skips what is unmodified as well as what is in its initial state, so the
- * compacted format would only save memory, and XSAVES only add supervisor
- * components, which paravirtual guests do not have. XSAVEOPT's tracking holds because
- * each vCPU is always restored from its area before it is saved there, and who
- * changes the area in between forgets that a CPU holds its state (owner below).
+ * XSAVES where the CPU's can be relied on, else XSAVEOPT, else XSAVE, or FXSAVE for a vCPU that never enabled
+ * more. The first two skip what is unmodified as well as what is in its initial state; that tracking (SDM vol
+ * 1, 13.6) holds because each vCPU is always restored from its area before it is saved there, and who changes
+ * the area in between forgets that a CPU holds its state (owner below). XSAVES writes the compacted format;
+ * guests have no supervisor components (IA32_XSS is 0).
  */
 #include <cpu/fpu.h>
 #include <base/errno.h>
+#include <boot/cmdline.h>
+#include <console/printk.h>
 #include <control/hypercall.h>
 #include <cpu/control.h>
 #include <cpu/features.h>
 #include <cpu/insn.h>
+#include <cpu/msr.h>
+#include <cpu/xstate.h>
 #include <domain/domain.h>
 #include <lib/string.h>
 #include <mm/page_alloc.h>
 
-#define XSAVE_HEADER_SIZE 64
-#define XSAVE_LEGACY_SIZE (FXSAVE_SIZE + XSAVE_HEADER_SIZE)
-#define AREA_ALIGN        64
-
-#define FCW_DEFAULT   0x37f
-#define MXCSR_DEFAULT 0x1f80
-#define FSW_ES        BIT(7) /* an unmasked exception waits */
+#define FSW_ES BIT(7) /* an unmasked exception waits */
 /* MXCSR bits of every CPU with SSE2 where the mask field reads 0 (SDM vol 1, 11.6.6). */
 #define MXCSR_MASK_DEFAULT 0xffbf
-
-struct fxsave {
-    uint16_t fcw, fsw;
-    uint8_t ftw, reserved;
-    uint16_t fop;
-    uint64_t fip, fdp;
-    uint32_t mxcsr, mxcsr_mask;
-    uint8_t registers[FXSAVE_SIZE - 32];
-};
-_Static_assert(sizeof(struct fxsave) == FXSAVE_SIZE, "FXSAVE image");
-
-struct xsave {
-    struct fxsave legacy;
-    uint64_t xstate_bv, xcomp_bv;
-    uint64_t reserved[6];
-    uint8_t components[];
-};
-_Static_assert(sizeof(struct xsave) == XSAVE_LEGACY_SIZE, "XSAVE header");
 
 struct fpu_state {
     struct xsave *area; /* aligned, within this allocation */
@@ -60,10 +38,12 @@ static DEFINE_PER_CPU(uint64_t, loaded_xcr0);
 static DEFINE_PER_CPU(bool, ts_set);
 
 static uint64_t xcr0_mask __ro_after_init = XCR0_X87 | XCR0_SSE;
-static uint32_t area_size __ro_after_init = XSAVE_LEGACY_SIZE;
+static uint32_t area_size __ro_after_init = sizeof(struct xsave);
 static uint32_t mxcsr_mask __ro_after_init = MXCSR_MASK_DEFAULT;
 /* AMD before RSTR_FP_ERR_PTRS: FXRSTOR leaves the error pointers of the last owner (APM vol 2, 11.4.4). */
 static bool pointers_leak __ro_after_init;
+/* By XSAVES, not XSAVE. */
+static bool compacted __ro_after_init;
 
 /* For the boot CPU's probe and for each CPU that starts. */
 static void fpu_reset(void)
@@ -92,6 +72,22 @@ static void load_ts(bool ts)
         __asm__ __volatile__("clts");
 }
 
+static __initdata bool opt_xsaves = true;
+BOOT_OPTION_BOOL("xsaves", opt_xsaves);
+
+static void __init choose_format(void)
+{
+    if (!opt_xsaves || !cpu_has(XSAVES) || !(xcr0_mask & XCR0_AVX))
+        return;
+    cpu_load_cr4(host_cr4 | CR4_OSXSAVE);
+    load_xcr0(XCR0_X87 | XCR0_SSE | XCR0_AVX);
+    wrmsr(MSR_XSS, 0);
+    compacted = xsaves_works();
+    cpu_load_cr4(host_cr4);
+    if (!compacted)
+        printk_info("XSAVES of this CPU is not relied on\n");
+}
+
 void __init fpu_init(void)
 {
     static struct fxsave probe __aligned(16) __initdata;
@@ -110,7 +106,8 @@ void __init fpu_init(void)
         xcr0_mask |= components & XCR0_AVX;
     if ((xcr0_mask & XCR0_AVX) && cpu_has(AVX512F) && (components & XCR0_AVX512) == XCR0_AVX512)
         xcr0_mask |= XCR0_AVX512;
-    area_size = fpu_xsave_size(xcr0_mask);
+    choose_format();
+    area_size = xstate_size(xcr0_mask, compacted);
 }
 
 void fpu_init_cpu(void)
@@ -124,6 +121,8 @@ void fpu_init_cpu(void)
     cpu_load_cr4(host_cr4 | CR4_OSXSAVE);
     this_cpu(loaded_xcr0) = 0;
     load_xcr0(XCR0_X87);
+    if (compacted)
+        wrmsr(MSR_XSS, 0);
     cpu_load_cr4(host_cr4);
 }
 
@@ -132,38 +131,25 @@ uint64_t fpu_xcr0_mask(void)
     return xcr0_mask;
 }
 
-#define XSTATE_ALIGNED BIT(1) /* CPUID 0DH, ECX: on 64 bytes in the compacted format */
-
 uint32_t fpu_xsave_size(uint64_t xcr0)
 {
-    uint32_t size = XSAVE_LEGACY_SIZE;
-
-    for (uint32_t i = 2; i < 63; i++) {
-        struct cpuid_regs r;
-
-        if (!(xcr0 & xcr0_mask & BIT(i)))
-            continue;
-        r = cpuid_count(0xd, i); /* size, offset */
-        size = MAX(size, r.a + r.b);
-    }
-    return size;
+    return xstate_size(xcr0 & xcr0_mask, false);
 }
 
 uint32_t fpu_xsavec_size(uint64_t xcr0)
 {
-    uint32_t size = XSAVE_LEGACY_SIZE;
+    return xstate_size(xcr0 & xcr0_mask, true);
+}
 
-    for (uint32_t i = 2; i < 63; i++) {
-        struct cpuid_regs r;
-
-        if (!(xcr0 & xcr0_mask & BIT(i)))
-            continue;
-        r = cpuid_count(0xd, i);
-        if (r.c & XSTATE_ALIGNED)
-            size = ROUND_UP(size, 64u);
-        size += r.a;
-    }
-    return size;
+/*
+ * Components are only added behind those the compacted area has (AVX-512 not without AVX: fpu_xcr0_valid()),
+ * which therefore stay where they are; the new ones are in their initial state.
+ */
+static void add_components(struct fpu_state *f, uint64_t components)
+{
+    f->xcr0_used |= components | XCR0_X87 | XCR0_SSE;
+    if (compacted)
+        f->area->xcomp_bv = XCOMP_COMPACTED | f->xcr0_used;
 }
 
 static void set_initial_state(struct vcpu *v)
@@ -179,11 +165,11 @@ static void set_initial_state(struct vcpu *v)
 
 int fpu_vcpu_init(struct vcpu *v)
 {
-    struct fpu_state *f = xzalloc_bytes(sizeof(*f) + AREA_ALIGN + area_size);
+    struct fpu_state *f = xzalloc_bytes(sizeof(*f) + XSAVE_ALIGN + area_size);
 
     if (!f)
         return -ENOMEM;
-    f->area = (struct xsave *)ROUND_UP((uintptr_t)f->space, AREA_ALIGN);
+    f->area = (struct xsave *)ROUND_UP((uintptr_t)f->space, XSAVE_ALIGN);
     f->cpu = ~0u;
     v->fpu = f;
     set_initial_state(v);
@@ -218,7 +204,9 @@ static void save_area(struct fpu_state *f, uint64_t cr4)
         return;
     }
     open_all(f, cr4);
-    if (cpu_has(XSAVEOPT))
+    if (compacted)
+        __asm__ __volatile__("xsaves64 %0" : "+m"(*f->area) : "a"(~0u), "d"(~0u) : "memory");
+    else if (cpu_has(XSAVEOPT))
         __asm__ __volatile__("xsaveopt64 %0" : "+m"(*f->area) : "a"(~0u), "d"(~0u) : "memory");
     else
         __asm__ __volatile__("xsave64 %0" : "+m"(*f->area) : "a"(~0u), "d"(~0u) : "memory");
@@ -241,7 +229,10 @@ static void restore_area(struct fpu_state *f, uint64_t cr4)
         return;
     }
     open_all(f, cr4);
-    __asm__ __volatile__("xrstor64 %0" : : "m"(*f->area), "a"(~0u), "d"(~0u) : "memory");
+    if (compacted)
+        __asm__ __volatile__("xrstors64 %0" : : "m"(*f->area), "a"(~0u), "d"(~0u) : "memory");
+    else
+        __asm__ __volatile__("xrstor64 %0" : : "m"(*f->area), "a"(~0u), "d"(~0u) : "memory");
 }
 
 /* After the state is in the registers: what the guest chose. */
@@ -334,7 +325,7 @@ static void widen(struct vcpu *v, uint64_t xcr0_used)
     flags = local_irq_save();
     load_ts(false);
     save_area(f, vcpu_cr4(v));
-    f->xcr0_used |= xcr0_used | XCR0_X87 | XCR0_SSE;
+    add_components(f, xcr0_used);
     restore_area(f, vcpu_cr4(v));
     local_irq_restore(flags);
 }
@@ -360,18 +351,9 @@ static void forget_owner(struct fpu_state *f)
 
 void fpu_export(struct vcpu *v, void *fxsave)
 {
-    struct fxsave *image = fxsave;
-
     if (v == current)
         fpu_save(v);
-    *image = v->fpu->area->legacy;
-    if (!(v->fpu->area->xstate_bv & XCR0_X87)) { /* initial: the area may be stale */
-        memset(image, 0, offsetof(struct fxsave, mxcsr));
-        memset(image->registers, 0, 128);
-        image->fcw = FCW_DEFAULT;
-    }
-    if (!(v->fpu->area->xstate_bv & XCR0_SSE))
-        memset(image->registers + 128, 0, 256);
+    xstate_legacy(fxsave, v->fpu->area);
     if (v == current)
         load_controls(v);
 }
@@ -392,7 +374,7 @@ void fpu_import(struct vcpu *v, const void *fxsave)
 void fpu_context_set(struct vcpu *v)
 {
     if (v->pv.cr4_guest & CR4_OSXSAVE)
-        v->fpu->xcr0_used |= v->pv.xcr0 | XCR0_X87 | XCR0_SSE;
+        add_components(v->fpu, v->pv.xcr0);
     forget_owner(v->fpu);
 }
 
@@ -407,9 +389,14 @@ uint64_t fpu_xcr0_used(const struct vcpu *v)
     return v->fpu->xcr0_used;
 }
 
-const void *fpu_xsave_area(const struct vcpu *v)
+void fpu_get_xstate(const struct vcpu *v, void *image)
 {
-    return v->fpu->area;
+    const struct fpu_state *f = v->fpu;
+
+    if (compacted)
+        xstate_expand(image, f->area, f->xcr0_used);
+    else
+        memcpy(image, f->area, fpu_xsave_size(f->xcr0_used));
 }
 
 uint64_t fpu_guest_xstate_mask(void)
@@ -432,10 +419,14 @@ int fpu_set_xstate(struct vcpu *v, uint64_t xcr0, uint64_t used, const void *ima
         if (new->reserved[i])
             return -EIO;
     memset(area, 0, area_size);
-    memcpy(area, image, size);
+    if (compacted)
+        xstate_compact(area, new, used);
+    else
+        memcpy(area, image, size);
     area->legacy.mxcsr &= mxcsr_mask;
     area->legacy.mxcsr_mask = 0;
-    v->fpu->xcr0_used = used | XCR0_X87 | XCR0_SSE;
+    v->fpu->xcr0_used = 0;
+    add_components(v->fpu, used);
     v->pv.xcr0 = xcr0;
     forget_owner(v->fpu);
     return 0;

@@ -9,16 +9,10 @@
 
 #include <base/types.h>
 #include <base/compiler.h>
+#include <cpu/xstate.h>
 
 struct vcpu;
 struct cpu_user_regs;
-
-#define FXSAVE_SIZE 512
-
-#define XCR0_X87    BIT(0)
-#define XCR0_SSE    BIT(1)
-#define XCR0_AVX    BIT(2)
-#define XCR0_AVX512 (7UL << 5) /* opmask, ZMM_Hi256, Hi16_ZMM: all or none */
 
 /* Boot CPU, after cpu_features_init(): components and size of the save area. */
 void fpu_init(void);
@@ -75,10 +69,10 @@ void fpu_vcpu_reset(struct vcpu *v);
 
 /*
  * The XSAVE image of a vCPU that does not run, in the standard format: the components it ever enabled (0: it
- * has not used XSAVE), and fpu_xsave_size() of these bytes.
+ * has not used XSAVE), and the image, fpu_xsave_size() of these bytes, zeroed by the caller.
  */
 uint64_t fpu_xcr0_used(const struct vcpu *v);
-const void *fpu_xsave_area(const struct vcpu *v);
+void fpu_get_xstate(const struct vcpu *v, void *image);
 /* Components that such an image can have at all; 0 without XSAVE. */
 uint64_t fpu_guest_xstate_mask(void);
 /*

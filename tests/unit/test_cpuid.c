@@ -1,4 +1,4 @@
-/* unit: hv/cpu/cpuid_policy.c hv/cpu/policy_rules.c hv/cpu/features.c hv/cpu/fpu.c hv/time/tsc.c
+/* unit: hv/cpu/cpuid_policy.c hv/cpu/policy_rules.c hv/cpu/features.c hv/cpu/fpu.c hv/cpu/xstate.c hv/time/tsc.c
  *       hv/time/scale.c tests/unit/stubs/printk.c */
 #include "unit.h"
 #include <stdlib.h>
@@ -23,6 +23,11 @@ static struct cpu_info info;
 struct cpu_info *get_cpu_info(void)
 {
     return &info;
+}
+
+bool xsaves_works(void)
+{
+    return false;
 }
 
 s_time_t now(void)
