@@ -1,5 +1,5 @@
-/* unit: hv/cpu/cpuid_policy.c hv/cpu/policy_rules.c hv/cpu/features.c hv/cpu/fpu.c hv/cpu/xstate.c hv/time/tsc.c
- *       hv/time/scale.c tests/unit/stubs/printk.c */
+/* unit: hv/cpu/cpuid_policy.c hv/cpu/policy_rules.c hv/cpu/features.c hv/cpu/fpu.c hv/cpu/xstate.c
+ *       hv/time/tsc.c hv/time/scale.c tests/unit/stubs/printk.c */
 #include "unit.h"
 #include <stdlib.h>
 #include <string.h>
