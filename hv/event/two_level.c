@@ -12,6 +12,9 @@ static void notify_2l(struct domain *d, struct evtchn *chn)
     uint32_t port = chn->port;
     struct vcpu *v = d->vcpu[chn->notify_vcpu];
 
+    /* Tools can give a domain ports before it has vCPUs. Its kernel finds the pending bit when it unmasks the port. */
+    if (!v)
+        return;
     if (!bitmap_test(d->shared_info->evtchn_mask, port) &&
         !bitmap_test_and_set_atomic(&v->vcpu_info->evtchn_pending_sel, port / BITS_PER_LONG))
         vcpu_mark_events_pending(v);

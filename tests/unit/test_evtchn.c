@@ -40,6 +40,20 @@ static void test_interdomain(void **state)
     assert_int_equal(close_port(1, b), -EINVAL);
 }
 
+/* A port that tools gave to a domain which has no vCPU yet: the event waits. */
+static void test_before_vcpus(void **state)
+{
+    uint32_t a = alloc_unbound(1, 0), b;
+    struct vcpu *v = domains[1].vcpu[0];
+
+    domains[1].vcpu[0] = NULL;
+    b = bind_interdomain(0, 1, a);
+    assert_int_equal(send(0, b), 0);
+    assert_true(pending(1, a));
+    domains[1].vcpu[0] = v;
+    assert_int_equal(v->vcpu_info->evtchn_upcall_pending, 0);
+}
+
 static void test_refusals(void **state)
 {
     uint32_t a = alloc_unbound(0, 1);
@@ -261,9 +275,9 @@ static void test_vcpu_info_move(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_interdomain),  TEST(test_refusals), TEST(test_virq),           TEST(test_virq_owner),
-        TEST(test_ipi_and_pirq), TEST(test_mask),     TEST(test_poll),           TEST(test_port_limits),
-        TEST(test_dying),        TEST(test_compat),   TEST(test_vcpu_info_move),
+        TEST(test_interdomain), TEST(test_before_vcpus), TEST(test_refusals), TEST(test_virq),
+        TEST(test_virq_owner),  TEST(test_ipi_and_pirq), TEST(test_mask),     TEST(test_poll),
+        TEST(test_port_limits), TEST(test_dying),        TEST(test_compat),   TEST(test_vcpu_info_move),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
