@@ -35,7 +35,7 @@ def test_save_and_restore_by_vcpus(unchanged, vcpus):
 @pytest.mark.soak
 def test_fifty_rounds(unchanged):
     """The same guest through fifty files. Its kernel loses some 2 MiB each time, on any hypervisor: it gets enough."""
-    start(unchanged, 2, memory=384)
+    start(unchanged, 2, memory=256)
     for i in range(50):
         unchanged.run(f"xl save kept {FILE} && xl restore {FILE}", 300)
         assert unchanged.guest("kept", "cat /tmp/kept; kill -0 $(cat /tmp/pid) && nproc").split() == ["hello", "2"], f"round {i}"
