@@ -12,7 +12,8 @@ static void notify_2l(struct domain *d, struct evtchn *chn)
     uint32_t port = chn->port;
     struct vcpu *v = d->vcpu[chn->notify_vcpu];
 
-    /* Tools can give a domain ports before it has vCPUs. Its kernel finds the pending bit when it unmasks the port. */
+    /* Tools can give a domain ports before it has vCPUs. Its kernel finds the pending bit when it unmasks the
+     * port. */
     if (!v)
         return;
     if (!bitmap_test(d->shared_info->evtchn_mask, port) &&
