@@ -26,6 +26,17 @@ $(BUILD)/system/vchan: tests/system/programs/vchan.c
 	gcc -std=gnu11 -O2 -static -Wall -Wextra -Werror -o $@ $< -lxenvchan -lxenstore -lxengnttab -lxenevtchn \
 	    -lxentoolcore -lxentoollog -lxencall
 
+# Kernel and RAM disk of Debian's installer.
+INSTALLER := $(addprefix $(BUILD)/installer/,linux initrd.gz)
+$(INSTALLER) &:
+	@mkdir -p $(BUILD)/installer/deb
+	cd $(BUILD)/installer && rm -f *.deb && apt-get -q download debian-installer-12-netboot-amd64
+	dpkg-deb -x $(BUILD)/installer/debian-installer-12-netboot-amd64_*.deb $(BUILD)/installer/deb
+	cp $(addprefix $(BUILD)/installer/deb/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/,linux initrd.gz) \
+	    $(BUILD)/installer
+	touch $(INSTALLER)
+	rm -r $(BUILD)/installer/deb $(BUILD)/installer/*.deb
+
 .PHONY: test soak test-system soak-system
 test: images
 	tests/run-all test-lint test-unit test-fuzz test-guests test-system
@@ -36,5 +47,5 @@ soak: images
 test-system: $(SYSTEM_NEEDS)
 	$(SYSTEM_ENV) $(PYTEST) tests/system $(if $(ONLY),-k '$(ONLY)')
 
-soak-system: $(SYSTEM_NEEDS) grub-image $(DEB)
+soak-system: $(SYSTEM_NEEDS) $(INSTALLER) grub-image $(DEB)
 	SUITE=system-soak $(SYSTEM_ENV) $(PYTEST) -m 'soak or not soak' tests/system $(if $(ONLY),-k '$(ONLY)')
