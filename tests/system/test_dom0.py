@@ -245,7 +245,7 @@ def test_reboot_then_poweroff(start):
     first = machine.run("cat /proc/sys/kernel/random/boot_id")
     machine.run("dd if=/dev/urandom of=/root/kept bs=1M count=20 2>/dev/null; sha256sum /root/kept > /root/kept.sum", 120)
     machine.send("reboot\n")
-    machine.wait_for(r"Linux version", 120, "second start of the kernel")
+    machine.wait_for(r"Linux version", 240, "second start of the kernel")
     machine.wait_for_shell(240)
     assert machine.run("cat /proc/sys/kernel/random/boot_id") != first
     machine.run("sha256sum -c /root/kept.sum")
