@@ -10,7 +10,7 @@
 static void notify_2l(struct domain *d, struct evtchn *chn)
 {
     uint32_t port = chn->port;
-    struct vcpu *v = d->vcpu[chn->notify_vcpu];
+    struct vcpu *v = load_acquire(&d->vcpu[chn->notify_vcpu]);
 
     /* Tools can give a domain ports before it has vCPUs. Its kernel finds the pending bit when it unmasks the
      * port. */
