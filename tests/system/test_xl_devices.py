@@ -6,6 +6,7 @@ import re
 import pytest
 
 from test_dom0 import HOST, MEBIBYTE, Peer
+from test_xl_failures import given_back  # noqa: F401 (a fixture)
 
 
 def lines_of(dom0, command):
@@ -31,6 +32,24 @@ def test_block_attach_and_detach(dom0):
         dom0.run("head -c 4000000 /dev/disk/by-id/virtio-toolbox | md5sum")
     assert dom0.guest("one", "dd if=/dev/zero of=/dev/xvdc count=1 2>/dev/null", check=False)[0] != 0
     dom0.run("xl block-detach one xvdc; rm /root/disk")
+
+
+def test_much_is_mapped_at_once(given_back):
+    """A busy disk makes dom0 map more of a guest than ever before. What the hypervisor keeps for dom0's mappings grows,
+    and stays when the guest is gone; all else comes back."""
+    frames = given_back.dom0_map_frames()
+    # Each disk keeps mapped what it once had in flight: as many of them as it takes to have more than fits so far.
+    names = [f"xvd{chr(ord('b') + i)}" for i in range(frames + 1)]
+    given_back.run("head -c 8M /dev/zero > /root/disk")
+    given_back.create("busy", vcpus=2, disk="[" + ", ".join(f'"file:/root/disk,{name},r"' for name in names) + "]")
+    given_back.wait_guest("busy")
+    for name in names:
+        given_back.wait_until(f"guest run busy 'test -b /dev/{name}'")
+        given_back.guest("busy", f"for i in 0 1 2 3 4 5 6 7; do dd if=/dev/{name} of=/dev/null bs=1M skip=$i count=1 "
+                                 "iflag=direct 2>/dev/null & done; wait")
+    given_back.run("xl destroy busy; rm /root/disk")
+    given_back.free_memory()  # waits until all is unmapped: Xen would write of each mapping to the serial line
+    assert given_back.dom0_map_frames() > frames
 
 
 def test_busy_disk_is_not_pulled(dom0):

@@ -12,7 +12,7 @@ BAD = "/dev/shm/bad.save"
 
 
 def state(dom0):
-    return dom0.free_memory(), sorted(dom0.domains()), left_in_store(dom0)
+    return dom0.memory_of_guests(), sorted(dom0.domains()), left_in_store(dom0)
 
 
 @pytest.fixture

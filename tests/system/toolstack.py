@@ -8,6 +8,7 @@ from machine import BUILD, DISK, HYPERVISOR, INITRD, INITRD_TINY, LOGS, ROOT, VM
 ON_XEN = "xen" in HYPERVISOR.name
 ROOT_ARGS = "root=/dev/vda ro console=hvc0"
 NEIGHBOURS = ["idle", "nap", "spin", "flood", "rings", "starve", "end"]
+MAP_FRAMES = "maps in [0-9]+ frames|[0-9]+ maptrack frames"  # Hospes' words; Xen's
 AUDIT = re.compile(r"audit of \d+ frames: (\d+) differences")
 
 
@@ -147,6 +148,17 @@ class Tools(Machine):
                 return int(free)
             previous = free
             self.run("sleep 0.3")
+
+    def dom0_map_frames(self):
+        """Pages in which the hypervisor keeps what dom0 maps of others: as many as it once needed, to its end."""
+        self.run("xl dmesg -c >/dev/null; xl debug-keys g")
+        self.wait_until(f"xl dmesg | grep -qE '{MAP_FRAMES}'")
+        return int(self.run(f"xl dmesg | grep -oE '{MAP_FRAMES}' | head -n 1 | grep -oE '[0-9]+'"))
+
+    def memory_of_guests(self):
+        """Free memory in KiB and what the hypervisor keeps because dom0 once mapped so much: the same after a test as
+        before it, if nothing of its guests is left."""
+        return self.free_memory() + 4 * self.dom0_map_frames()
 
     def audit(self):
         """All of the machine's reference counts agree with its page tables (Hospes only)."""
