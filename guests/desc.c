@@ -1,8 +1,10 @@
 /* GDT, LDT and descriptors: what is accepted, what is changed on the way, what is refused. */
+#include "common/event.h"
 #include "common/hypercall.h"
 #include "common/lib.h"
 #include "common/mm.h"
 #include "common/trap.h"
+#include <xen/sched.h>
 
 #define CODE64 0x00affb000000fffful
 #define DATA64 0x00cff3000000fffful
@@ -233,6 +235,25 @@ static void test_ldt(void)
     mmuext(MMUEXT_SET_LDT, 0, 0);
 }
 
+/* Selectors of the LDT stay loaded while the vCPU stands still, though nothing looked at its page before. */
+static void test_ldt_over_switch(void)
+{
+    static uint64_t ldt[512] __attribute__((aligned(4096)));
+    struct sched_poll poll = {.timeout = system_time() + 1000000};
+    unsigned int seen[2] = {0, 0};
+
+    ldt[1] = ldt[2] = DATA64;
+    page_make_readonly(ldt);
+    must("set ldt", mmuext(MMUEXT_SET_LDT, (unsigned long)ldt, 512));
+    __asm__ volatile("movw %w0, %%ds; movw %w1, %%fs" ::"r"(0xf), "r"(0x17));
+    must("set ldt again", mmuext(MMUEXT_SET_LDT, (unsigned long)ldt, 512));
+    result_errno("poll", HC2(__HYPERVISOR_sched_op, SCHEDOP_poll, &poll));
+    __asm__ volatile("movw %%ds, %w0; movw %%fs, %w1" : "+r"(seen[0]), "+r"(seen[1]));
+    result("ldt ds and fs after it", "%x %x", seen[0], seen[1]);
+    __asm__ volatile("movw %w0, %%ds; movw %w0, %%fs" ::"r"(0));
+    mmuext(MMUEXT_SET_LDT, 0, 0);
+}
+
 USER_CODE(u_segments, "movw %fs:0, %ax\n movw %gs:0, %bx\n swapgs\n int3");
 USER_CODE(u_fsgs, "movq %fs:0, %rax\n movq %gs:0, %rbx\n int3");
 
@@ -312,6 +333,7 @@ void guest_main(void)
     load_all();
     test_ldt();
     test_iret_through_ldt();
+    test_ldt_over_switch();
     test_bases();
     test_stack_switch();
 }

@@ -11,7 +11,6 @@
 #include <pv/descriptor.h>
 #include <pv/pv.h>
 #include <pv/segment.h>
-#include <pv/traps.h>
 #include <sched/sched.h>
 
 extern const char exit_to_guest[];
@@ -33,7 +32,8 @@ static void leave_domain(struct vcpu *v, const struct domain *next, uint32_t cpu
         cpumask_clear(&v->domain->dirty_cpumask, cpu);
 }
 
-static void load_guest(struct vcpu *v)
+/* False: pv_load_segments_again() is to follow when the locks of the switch are gone. */
+static bool load_guest(struct vcpu *v)
 {
     *guest_regs() = v->regs;
     pv_load_descriptors(v);
@@ -42,8 +42,7 @@ static void load_guest(struct vcpu *v)
     spec_ctrl_switch(v->domain);
     fpu_restore(v); /* and CR4 */
     pv_load_debugregs(v);
-    if (!pv_load_segments(v))
-        pv_failsafe(guest_regs());
+    return pv_load_segments(v);
 }
 
 /*
@@ -57,6 +56,7 @@ void context_switch(struct vcpu *prev, struct vcpu *next)
 {
     struct cpu_info *info = get_cpu_info();
     uint32_t cpu = info->cpu;
+    bool segments_loaded;
 
     if (!is_idle_vcpu(prev))
         save_guest(prev);
@@ -76,7 +76,11 @@ void context_switch(struct vcpu *prev, struct vcpu *next)
         local_irq_enable();
         reset_stack_and_jump(idle_loop);
     }
-    load_guest(next);
+    segments_loaded = load_guest(next);
     sched_context_loaded(next);
+    if (unlikely(!segments_loaded)) {
+        local_irq_enable();
+        pv_load_segments_again(next);
+    }
     reset_stack_and_jump((void (*)(void))exit_to_guest);
 }

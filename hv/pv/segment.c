@@ -2,11 +2,13 @@
 #include <pv/segment.h>
 #include <base/errno.h>
 #include <control/hypercall.h>
+#include <cpu/cpu_info.h>
 #include <cpu/extable.h>
 #include <cpu/msr_policy.h>
 #include <domain/domain.h>
 #include <pv/descriptor.h>
 #include <pv/pv.h>
+#include <pv/traps.h>
 
 #ifndef HOSPES_UNIT_TEST
 
@@ -139,6 +141,18 @@ bool pv_load_segments(struct vcpu *v)
     write_gs_base(v->pv.kernel_mode ? v->pv.gs_base_kernel : v->pv.gs_base_user);
     guest_load_msrs(v);
     return ok;
+}
+
+void pv_load_segments_again(struct vcpu *v)
+{
+    const uint16_t selectors[] = {v->regs.ds, v->regs.es, v->regs.fs, v->regs.gs};
+    bool mapped = false;
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(selectors); i++)
+        if (selectors[i] & SELECTOR_LDT)
+            mapped |= pv_map_ldt_page(v, selectors[i] & ~7UL);
+    if (!mapped || !pv_load_segments(v))
+        pv_failsafe(guest_regs());
 }
 
 /* args: SEGBASE_*, base or selector. */

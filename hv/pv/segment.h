@@ -75,12 +75,18 @@ void pv_read_selectors(struct pv_selectors *s);
 
 /*
  * Context switch, interrupts off: selectors in v->regs, bases in v->pv.
- * Loading a selector that its tables no longer hold gives a null one and, once
- * v is entered, the guest's failsafe callback: pv_load_segments() returns
- * false then, and v->regs still holds the selectors that were wanted.
- * Descriptor tables, page tables and CR4 of v must have been loaded.
+ * Loading a selector that its tables do not hold gives a null one:
+ * pv_load_segments() returns false then, and v->regs still holds the selectors
+ * that were wanted. Descriptor tables, page tables and CR4 of v must have been
+ * loaded.
  */
 void pv_save_segments(struct vcpu *v);
 bool pv_load_segments(struct vcpu *v) __must_check;
+/*
+ * What is then to be done before v, which is current, is entered: interrupts
+ * on, no locks. Loads again what only lacked a page of the LDT, as these are
+ * mapped when first used; else the guest's failsafe callback is next.
+ */
+void pv_load_segments_again(struct vcpu *v);
 
 #endif
