@@ -10,6 +10,7 @@
 
 #include <base/types.h>
 #include <base/compiler.h>
+#include <base/errno.h>
 #include <base/spinlock.h>
 #include <cpu/cpu_info.h>
 #include <cpu/smp.h>
@@ -120,6 +121,17 @@ struct domain *domain_by_id(domid_t id);
 bool domain_get(struct domain *d) __must_check; /* false if it is already dead */
 /* Any context, any locks: the memory of a domain that loses its last reference is freed by a softirq. */
 void domain_put(struct domain *d);
+/* domain_find() of one that current may act on: its own, or any for a privileged one. -ESRCH, -EPERM. */
+static inline int __must_check domain_find_permitted(domid_t id, struct domain **d)
+{
+    *d = domain_find(id);
+    if (!*d)
+        return -ESRCH;
+    if (*d == current->domain || current->domain->is_privileged)
+        return 0;
+    domain_put(*d);
+    return -EPERM;
+}
 
 struct domain_config {
     domid_t id;

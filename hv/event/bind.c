@@ -33,20 +33,13 @@ static void unlock_events_pair(struct domain *a, struct domain *b, unsigned long
     unlock_events(a < b ? a : b, irq);
 }
 
-/* The domain of an argument, referenced; *error says why not. Other domains than current's are for the
- * privileged. */
+/* The domain of an argument, referenced; *error says why not. */
 static struct domain *find_subject(domid_t id, int *error)
 {
-    struct domain *d = domain_find(id);
+    struct domain *d;
 
-    *error = -ESRCH;
-    if (!d)
-        return NULL;
-    if (d == current->domain || current->domain->is_privileged)
-        return d;
-    domain_put(d);
-    *error = -EPERM;
-    return NULL;
+    *error = domain_find_permitted(id, &d);
+    return *error ? NULL : d;
 }
 
 /* LOCK_EVTCHN and the channel's lock. It leaves the free state. */

@@ -222,7 +222,7 @@ long memory_exchange(uint64_t arg)
     rc = check(&e);
     if (rc)
         return rc;
-    rc = memory_op_domain(e.in.domid, &x.d);
+    rc = domain_find_permitted(e.in.domid, &x.d);
     if (rc)
         return rc;
     x.in_list = guest_handle_va(e.in.extent_start);

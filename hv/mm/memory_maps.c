@@ -82,7 +82,7 @@ long memory_set_map(uint64_t arg)
         return -EINVAL;
     if (!current->domain->is_privileged)
         return -EPERM;
-    rc = memory_op_domain(m.domid, &d);
+    rc = domain_find_permitted(m.domid, &d);
     if (rc)
         return rc;
     map = xzalloc_array(struct e820_entry, m.map.nr_entries);

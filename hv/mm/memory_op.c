@@ -14,17 +14,6 @@
 #define START_SHIFT 6
 #define OP_MASK     ((1u << START_SHIFT) - 1)
 
-int memory_op_domain(domid_t id, struct domain **d)
-{
-    *d = domain_find(id);
-    if (!*d)
-        return -ESRCH;
-    if (*d == current->domain || current->domain->is_privileged)
-        return 0;
-    domain_put(*d);
-    return -EPERM;
-}
-
 static long query(unsigned int op, uint64_t arg)
 {
     struct xen_memory_domain q;
@@ -34,7 +23,7 @@ static long query(unsigned int op, uint64_t arg)
 
     if (copy_from_guest(&q, arg, sizeof(q)))
         return -EFAULT;
-    rc = memory_op_domain(q.domid, &d);
+    rc = domain_find_permitted(q.domid, &d);
     if (rc)
         return rc;
     switch (op) {
@@ -57,7 +46,7 @@ static long query(unsigned int op, uint64_t arg)
 static long absent(domid_t id, int error)
 {
     struct domain *d;
-    int rc = memory_op_domain(id, &d);
+    int rc = domain_find_permitted(id, &d);
 
     if (rc)
         return rc;

@@ -9,12 +9,6 @@
 struct domain;
 
 /*
- * The domain a command is about, with a reference: DOMID_SELF and the caller's
- * own number, and for a privileged caller any. -ESRCH, -EPERM.
- */
-int memory_op_domain(domid_t id, struct domain **d) __must_check;
-
-/*
  * XENMEM_increase_reservation, _decrease_reservation, _populate_physmap: from
  * extent *start on. Returns how many extents are done in all, whatever stopped
  * it; -ERESTART with *start advanced.

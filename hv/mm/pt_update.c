@@ -11,18 +11,10 @@
 /* What changes the references that a level-1 entry holds, but for the right to write. */
 #define L1_REFERENCE_BITS (PTE_P | PTE_ADDR_MASK | PTE_CACHE)
 
-/* With a reference, for a privileged caller. */
+/* With a reference. By its number alone, not as DOMID_SELF. */
 static int foreign_domain(domid_t id, struct domain **d)
 {
-    if (id >= DOMID_FIRST_RESERVED)
-        return -ESRCH;
-    *d = domain_find(id);
-    if (!*d)
-        return -ESRCH;
-    if (*d == current->domain || current->domain->is_privileged)
-        return 0;
-    domain_put(*d);
-    return -EPERM;
+    return id < DOMID_FIRST_RESERVED ? domain_find_permitted(id, d) : -ESRCH;
 }
 
 static int data_domain(struct pt_context *c, domid_t fd)

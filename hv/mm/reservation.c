@@ -121,7 +121,7 @@ long memory_reservation(unsigned int op, uint64_t arg, uint64_t *start)
     if (copy_from_guest(&m, arg, sizeof(m)) || m.extent_order > MAX_EXTENT_ORDER || i >= m.nr_extents ||
         (m.mem_flags & XENMEMF_populate_on_demand))
         return (long)i;
-    if (memory_op_domain(m.domid, &r.d))
+    if (domain_find_permitted(m.domid, &r.d))
         return (long)i;
     r.list = guest_handle_va(m.extent_start);
     r.order = m.extent_order;
@@ -158,7 +158,7 @@ long memory_claim_pages(uint64_t arg)
         return -EINVAL;
     if (m.domid == DOMID_SELF)
         return -EINVAL;
-    rc = memory_op_domain(m.domid, &d);
+    rc = domain_find_permitted(m.domid, &d);
     if (rc)
         return rc == -ESRCH ? -EINVAL : rc;
     rc = claim_frames(d, m.nr_extents);
