@@ -60,17 +60,19 @@ static int populate(const struct request *r, uint64_t i)
     return copy_to_guest_index(r->list, i, &mfn);
 }
 
-/* Drops a frame's pin. To release a tree of tables may take long: -ERESTART, and that is gone meanwhile. */
+/* Drops a frame's pin. To release a table or a tree of them may take long: -ERESTART, and it is gone. */
 static int unpin_frame(const struct domain *d, mfn_t mfn)
 {
     struct page_info *page = get_page_from_mfn(mfn, d);
+    bool pinned;
 
     if (!page)
         return -EINVAL;
-    if (page_clear_pinned(page))
+    pinned = page_clear_pinned(page);
+    if (pinned)
         release_page_and_type(page);
     put_page(page);
-    return unlikely(current->mm.nr_pending) ? -ERESTART : 0;
+    return unlikely(current->mm.nr_pending) || (pinned && hypercall_preempt_check()) ? -ERESTART : 0;
 }
 
 /* The owner's reference goes; mappings that are left keep the frame until they go, too. */

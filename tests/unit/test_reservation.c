@@ -200,6 +200,28 @@ static void test_reservation(void **state)
     check();
 }
 
+/* Pins go one after the other, however many one extent holds. */
+static void test_decrease_of_pinned_tables(void **state)
+{
+    struct xen_memory_reservation r = {.nr_extents = 1, .extent_order = 3, .domid = DOMID_SELF};
+    uint64_t list[1] = {100};
+
+    assert_int_equal(reserve(XENMEM_increase_reservation, list, 1, 3, 31), 1);
+    for (unsigned int i = 0; i < 8; i++)
+        assert_int_equal(ext(MMUEXT_PIN_L1_TABLE, mfn_to_page(_mfn(list[0] + i))), 0);
+    r.extent_start.p = list;
+    machine_preempt_every = 1;
+    for (unsigned int i = 0; i < 8; i++) {
+        assert_true(mfn_to_page(_mfn(list[0] + i))->type_info & PGT_PINNED);
+        assert_int_equal(machine_hypercall(hc_memory_op, XENMEM_decrease_reservation, (uint64_t)&r, 0, 0, 0),
+                         -ERESTART);
+        assert_false(mfn_to_page(_mfn(list[0] + i))->type_info & PGT_PINNED);
+    }
+    assert_int_equal(reserve(XENMEM_decrease_reservation, list, 1, 3, 0), 1);
+    machine_softirqs();
+    check();
+}
+
 static void test_populated_frame_given_back(void **state)
 {
     uint64_t list[1] = {100};
@@ -239,6 +261,7 @@ int main(void)
         TEST(test_given_back_uncounted),
         TEST(test_exchange_fault),
         TEST(test_reservation),
+        TEST(test_decrease_of_pinned_tables),
         TEST(test_populated_frame_given_back),
         TEST(test_claims),
     };
