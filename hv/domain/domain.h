@@ -143,7 +143,7 @@ struct domain_config {
 };
 /* A new domain without vCPUs or memory, one reference, pause_count 1. -EEXIST, -ENOMEM, -EINVAL. */
 int domain_create(const struct domain_config *config, struct domain **d);
-/* Creates vCPU id (< max_vcpus), down and without context. -ENOMEM, -EEXIST. */
+/* Creates vCPU id (< max_vcpus), down and without context. -ENOMEM, -EEXIST, -EINVAL (the domain dies). */
 int vcpu_create(struct domain *d, uint32_t id, uint32_t cpu);
 /* The vCPU, or NULL if id is out of range or not created. Safe against any id. */
 struct vcpu *domain_vcpu(const struct domain *d, uint32_t id);

@@ -74,8 +74,11 @@ int vcpu_create(struct domain *d, uint32_t id, uint32_t cpu)
         return rc;
     }
 
+    /* Teardown has perhaps passed the vCPUs: what this one has would stay. */
     spin_lock(&d->lock);
-    if (d->vcpu[id])
+    if (d->dying != DOMAIN_ALIVE)
+        rc = -EINVAL;
+    else if (d->vcpu[id])
         rc = -EEXIST;
     else
         store_release(&d->vcpu[id], v);
@@ -105,6 +108,8 @@ int vcpu_reset(struct vcpu *v)
 {
     int rc;
 
+    if (v->memory_dropped)
+        return 0;
     atomic_or(&v->sched.pause_flags, VPF_DOWN);
     v->is_initialised = false;
     rc = drop_table(&v->pv.user_table);

@@ -15,7 +15,8 @@ extern vcpu_info_t dummy_vcpu_info;
 int vcpu_drop_memory(struct vcpu *v) __must_check;
 /*
  * XEN_DOMCTL_setvcpucontext without a context: down, and as it was created, but where its vcpu_info, runstate
- * and time areas are registered. Its domain is paused. 0 or -ERESTART.
+ * and time areas are registered. Its domain is paused. Nothing is left to do after vcpu_drop_memory(). 0 or
+ * -ERESTART.
  */
 int vcpu_reset(struct vcpu *v) __must_check;
 /* Frees it, after vcpu_drop_memory() and once its domain has no references. */

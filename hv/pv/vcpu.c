@@ -174,7 +174,8 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     int rc;
 
-    if (!context_ok(c))
+    /* One whose domain died has neither tables nor a place for descriptors, and would not lose them again. */
+    if (v->memory_dropped || !context_ok(c))
         return -EINVAL;
     if (v->is_initialised)
         rc = tables_are(v, c) ? 0 : -EOPNOTSUPP;

@@ -27,7 +27,7 @@
 
 static void (*reaper)(void);
 static bool reaper_raised;
-static unsigned int virqs, evtchn_frees, vcpu_frees, memory_steps, relinquish_calls;
+static unsigned int virqs, evtchn_frees, vcpu_frees, memory_steps, relinquish_calls, pv_resets;
 static int fail_grant, fail_sched;
 static char order[16]; /* teardown steps as they happen */
 
@@ -183,6 +183,15 @@ void pv_vcpu_destroy(struct vcpu *v)
     step('v');
 }
 
+void pv_vcpu_reset(struct vcpu *v)
+{
+    pv_resets++;
+}
+
+void fpu_vcpu_reset(struct vcpu *v)
+{
+}
+
 int time_init_vcpu(struct vcpu *v)
 {
     return 0;
@@ -241,7 +250,7 @@ static struct vcpu own_vcpu;
 
 static int setup(void **state)
 {
-    virqs = evtchn_frees = vcpu_frees = memory_steps = relinquish_calls = 0;
+    virqs = evtchn_frees = vcpu_frees = memory_steps = relinquish_calls = pv_resets = 0;
     fail_grant = fail_sched = 0;
     preempt_now = false;
     memset(order, 0, sizeof(order));
@@ -359,6 +368,27 @@ static void test_teardown_is_preemptible(void **state)
     assert_int_equal(relinquish_calls, 3);
     run_softirqs();
     assert_int_equal(vcpu_frees, 3);
+}
+
+/* Another domain keeps it, and tools still find it: what they do to its vCPUs finds nothing to work on. */
+static void test_vcpus_of_dead(void **state)
+{
+    struct domain *d = create(3, 2);
+
+    assert_int_equal(vcpu_create(d, 0, 0), 0);
+    assert_true(domain_get(d));
+    assert_int_equal(domain_kill(d), 0);
+    assert_true(domain_vcpu(d, 0)->memory_dropped);
+    assert_int_equal(vcpu_reset(domain_vcpu(d, 0)), 0);
+    assert_int_equal(pv_resets, 0);
+    memset(order, 0, sizeof(order));
+    assert_int_equal(vcpu_create(d, 1, 0), -EINVAL);
+    assert_string_equal(order, "v"); /* what it was given is given back */
+    assert_null(domain_vcpu(d, 1));
+    assert_int_equal(vcpu_frees, 1);
+    domain_put(d);
+    run_softirqs();
+    assert_int_equal(vcpu_frees, 2);
 }
 
 static void test_kill_refuses(void **state)
@@ -525,6 +555,7 @@ int main(void)
         cmocka_unit_test_setup(test_create_fails_cleanly, setup),
         cmocka_unit_test_setup(test_references_keep_it, setup),
         cmocka_unit_test_setup(test_teardown_is_preemptible, setup),
+        cmocka_unit_test_setup(test_vcpus_of_dead, setup),
         cmocka_unit_test_setup(test_kill_refuses, setup),
         cmocka_unit_test_setup(test_vcpus, setup),
         cmocka_unit_test_setup(test_pause_nests, setup),

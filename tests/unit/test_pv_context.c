@@ -75,9 +75,27 @@ static void test_refused_contexts(void **state)
     check();
 }
 
+/* A domain that dies has given up its tables already: nothing would take these away. */
+static void test_context_of_dead(void **state)
+{
+    int rc;
+
+    run_on_space();
+    make_space(d0);
+    d0->vcpu[1]->is_initialised = false;
+    d0->vcpu[1]->memory_dropped = true;
+    while ((rc = set_context(space.l4, false)) == -ERESTART)
+        ;
+    assert_int_equal(rc, -EINVAL);
+    assert_null(d0->vcpu[1]->pv.kernel_table);
+    assert_false(d0->vcpu[1]->is_initialised);
+    d0->vcpu[1]->memory_dropped = false;
+    check();
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_refused_contexts)};
+    const struct CMUnitTest tests[] = {TEST(test_refused_contexts), TEST(test_context_of_dead)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
