@@ -2,6 +2,7 @@
 #include <base/errno.h>
 #include <base/spinlock.h>
 #include <console/printk.h>
+#include <cpu/features.h>
 #include <cpu/smp.h>
 #include <irq/irq_desc.h>
 #include <irq/msi.h>
@@ -237,7 +238,8 @@ uint32_t msi_capacity(struct pci_address address)
 /* Device memory all through, and not the VMM's own: the address may be dom0's word only. */
 static bool table_address_ok(uint64_t start, uint32_t size)
 {
-    if (start == 0)
+    /* Beyond the physical address space a mapping would fault. */
+    if (start == 0 || start >> host_cpu.phys_bits || (start + size - 1) >> host_cpu.phys_bits)
         return false;
     for (uint64_t a = start & PAGE_MASK; a < start + size; a += PAGE_SIZE)
         if (mfn_valid(paddr_to_mfn(_paddr(a))) || iomem_denied(paddr_to_mfn(_paddr(a))) ||
@@ -263,13 +265,15 @@ static int msix_table_get(struct pci_device *dev, uint8_t cap, uint64_t table_ba
 
     if (!(pci_read(dev, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY) && !dev->is_virtfn)
         return -ENXIO;
-    if (!bar || (table_base && table_base != bar) || !table_address_ok(start, size))
+    if (!bar || start < bar || (table_base && table_base != bar) || !table_address_ok(start, size))
         return -EINVAL;
     if (!dev->msix_table) {
         dev->msix_table = ioremap(_paddr(start), size);
         if (!dev->msix_table)
             return -ENOMEM;
         dev->msix_bar = bar;
+        dev->msix_address = start;
+        dev->msix_size = size;
         mask_all_entries(dev->msix_table, size);
     }
     dev->msix_users++;
@@ -277,11 +281,11 @@ static int msix_table_get(struct pci_device *dev, uint8_t cap, uint64_t table_ba
     return 0;
 }
 
-static void msix_table_put(struct pci_device *dev, uint8_t cap)
+static void msix_table_put(struct pci_device *dev)
 {
     if (--dev->msix_users)
         return;
-    vunmap_range(dev->msix_table, MSIX_SIZE(pci_read(dev, cap + CAP_CONTROL, 2)) * MSIX_ENTRY_SIZE);
+    vunmap_range(dev->msix_table, dev->msix_size);
     dev->msix_table = NULL;
     pci_guard_msix_table(dev);
 }
@@ -333,9 +337,10 @@ static int msix_alloc_locked(struct pci_device *dev, uint32_t index, uint64_t ta
     rc = msix_table_get(dev, cap, table_base);
     if (rc)
         return rc;
-    rc = msix_entry_create(dev, cap, index);
+    /* Perhaps mapped when the device told another size. */
+    rc = index < dev->msix_size / MSIX_ENTRY_SIZE ? msix_entry_create(dev, cap, index) : -EINVAL;
     if (rc < 0)
-        msix_table_put(dev, cap);
+        msix_table_put(dev);
     return rc;
 }
 
@@ -376,7 +381,7 @@ void msi_free(uint32_t irq)
     if (e->is_msix) {
         if (!dev->entries)
             pci_write(dev, e->cap + CAP_CONTROL, 2, cap_control(e) & ~MSIX_ENABLE);
-        msix_table_put(dev, e->cap);
+        msix_table_put(dev);
     }
     xfree(e);
     pci_devices_unlock();
@@ -450,7 +455,7 @@ int msix_release(struct pci_address address)
         rc = -EBUSY;
     if (!rc) {
         dev->msix_prepared = false;
-        msix_table_put(dev, pci_find_capability(dev, PCI_CAP_MSIX));
+        msix_table_put(dev);
     }
     pci_devices_unlock();
     return rc;

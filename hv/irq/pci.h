@@ -22,7 +22,9 @@ struct pci_device {
     volatile uint8_t *msix_table; /* mapped while in use */
     uint32_t msix_users;          /* entries, and a prepare_msix */
     bool msix_prepared;
-    uint64_t msix_bar;             /* machine address of the BAR with the table while msix_users */
+    /* Of the table, while msix_users: a device that is gone does not tell any more. */
+    uint64_t msix_bar, msix_address; /* machine addresses of the BAR that it is in, and its own */
+    uint32_t msix_size;              /* bytes */
     struct iomem_guard msix_guard; /* keeps the table's frames from being mapped writable */
 };
 

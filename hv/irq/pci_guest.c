@@ -19,14 +19,19 @@ static unsigned int table_bar(const struct pci_device *dev)
 
 static uint64_t table_size(const struct pci_device *dev)
 {
+    if (dev->msix_users)
+        return dev->msix_size;
     return MSIX_SIZE(pci_read(dev, dev->msix_cap + CAP_CONTROL, 2)) * MSIX_ENTRY_SIZE;
 }
 
 /* A virtual function's BARs are not its own, so that its table is known only while it is in use. */
 static uint64_t table_address(const struct pci_device *dev)
 {
-    uint64_t bar = dev->msix_users ? dev->msix_bar : dev->msix_cap ? pci_memory_bar(dev, table_bar(dev)) : 0;
+    uint64_t bar;
 
+    if (dev->msix_users)
+        return dev->msix_address;
+    bar = dev->msix_cap ? pci_memory_bar(dev, table_bar(dev)) : 0;
     return bar ? bar + table_offset(dev) : 0;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <acpi/acpi.h>
 #include <base/errno.h>
+#include <cpu/features.h>
 #include <irq/ioapic.h>
 #include <irq/irq_desc.h>
 #include <irq/msi.h>
@@ -322,6 +323,41 @@ static void table_out_of_reach(void **state)
     assert_int_equal(msi_capacity(here), 0);
 }
 
+/* What a BAR says while its size is asked for, or the wrong word of a kernel: nothing that could be mapped. */
+static void table_beyond_memory(void **state)
+{
+    const uint64_t beyond = 1ull << host_cpu.phys_bits;
+
+    put(PCI_BAR(2), 4, 0x4);
+    put(PCI_BAR(3), 4, (uint32_t)(beyond >> 32));
+    assert_int_equal(msix_alloc(here, 0, beyond), -EINVAL);
+    assert_int_equal(msix_prepare(here), -EINVAL);
+    put(PCI_BAR(2), 4, 0xfffff004); /* the table goes over the end of 2^64 */
+    put(PCI_BAR(3), 4, 0xffffffff);
+    put(0x72, 2, 0x7ff);
+    assert_int_equal(msix_alloc(here, 0, ~0xfffull), -EINVAL);
+    put(0x74, 4, 0x2000 | 2); /* and begins again at 0x1000 */
+    assert_int_equal(msix_alloc(here, 0, ~0xfffull), -EINVAL);
+}
+
+/* A device that is gone answers with all ones: what was mapped for it is unmapped, and nothing beside it. */
+static void vanished_device(void **state)
+{
+    int irq = msix_alloc(here, 0, bar2);
+
+    assert_true(irq > 0);
+    assert_int_equal(mapped_bytes, 3 * 16);
+    put(0x72, 2, 0x81ff); /* another one in its place, with a larger table */
+    assert_int_equal(msix_alloc(here, 100, bar2), -EINVAL);
+    memset(config, 0xff, sizeof(config));
+    pci_guard_msix_table(device());
+    assert_non_null(pci_device_with_table_at(_mfn(TABLE_ADDRESS >> PAGE_SHIFT)));
+    assert_null(pci_device_with_table_at(_mfn((TABLE_ADDRESS >> PAGE_SHIFT) + 1)));
+    assert_int_equal(msix_alloc(here, 3, bar2), -ENODEV);
+    msi_free((uint32_t)irq);
+    assert_int_equal(mapped_bytes, 0);
+}
+
 static void prepared_device(void **state)
 {
     int irq;
@@ -466,6 +502,7 @@ int main(void)
         cmocka_unit_test(message), TEST(capability_walk),    TEST(bars),
         TEST(one_message),         TEST(several_messages),   TEST(plain_32_bit_capability),
         TEST(table_entries),       TEST(table_out_of_reach), TEST(prepared_device),
+        TEST(table_beyond_memory), TEST(vanished_device),
         TEST(unknown_devices),     TEST(guest_and_msi),      TEST(guest_and_msix),
         TEST(guest_and_memory),
     };

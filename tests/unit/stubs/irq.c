@@ -5,6 +5,7 @@
 #include <base/bug.h>
 #include <console/printk.h>
 #include <control/hypercall.h>
+#include <cpu/features.h>
 #include <cpu/smp.h>
 #include <event/evtchn.h>
 #include <irq/apic.h>
@@ -25,8 +26,10 @@ unsigned int eois;
 unsigned int unmasked_ports;
 uint64_t eoi_map_page[512];
 bool out_of_memory;
+long mapped_bytes;
 
 struct acpi_madt_info acpi_madt;
+struct cpu_features host_cpu = {.phys_bits = 40};
 unsigned int nr_cpus = 4;
 uint32_t cpu_to_apicid[MAX_CPUS];
 cpumask_t cpu_online_map;
@@ -156,11 +159,17 @@ void ioapic_mmio_write(volatile void *p, uint32_t value)
 
 volatile void *ioremap(paddr_t pa, size_t len)
 {
-    return paddr_x(pa) == MODEL_IOAPIC_BASE ? (volatile void *)regs_page : (volatile void *)paddr_x(pa);
+    if (paddr_x(pa) == MODEL_IOAPIC_BASE)
+        return regs_page;
+    /* Beyond it a mapping would fault. */
+    assert_true(paddr_x(pa) + len - 1 >= paddr_x(pa) && !((paddr_x(pa) + len - 1) >> host_cpu.phys_bits));
+    mapped_bytes += (long)len;
+    return (volatile void *)paddr_x(pa);
 }
 
 void vunmap_range(const volatile void *va, size_t len)
 {
+    mapped_bytes -= (long)len;
 }
 
 void iomem_deny(mfn_t first, uint64_t nr)
@@ -301,4 +310,5 @@ void stubs_reset(void)
     }
     eois = unmasked_ports = 0;
     out_of_memory = false;
+    mapped_bytes = 0;
 }

@@ -21,6 +21,7 @@ extern unsigned int eois;           /* EOIs given to local APICs */
 extern unsigned int unmasked_ports; /* evtchn_unmask() calls */
 extern uint64_t eoi_map_page[512];
 extern bool out_of_memory;
+extern long mapped_bytes; /* of devices, without the IO-APIC */
 
 void stubs_reset(void);
 void set_cpu(uint32_t cpu);
