@@ -81,7 +81,21 @@ static void msix_retarget(struct irq_desc *desc)
 static const struct irq_chip msix_chip = {
     .name = "MSI-X", .mask = msix_mask, .unmask = msix_unmask, .retarget = msix_retarget};
 
-/* Sources of one group share the register but not the lock: the last to write has all bits set so far. */
+/*
+ * Sources of one group share the register but not the lock. Whose value is overtaken on its way to the device
+ * by a newer one would undo that: so each looks again after its write, the last of them too.
+ */
+static void msi_write_mask(const struct msi_entry *e)
+{
+    uint32_t bits;
+
+    do {
+        bits = READ_ONCE(e->mask_bits);
+        pci_write(e->dev, e->mask_reg, 4, bits);
+        smp_mb();
+    } while (bits != READ_ONCE(e->mask_bits));
+}
+
 static void msi_set_mask(struct irq_desc *desc, bool masked)
 {
     struct msi_entry *e = desc->msi;
@@ -93,7 +107,7 @@ static void msi_set_mask(struct irq_desc *desc, bool masked)
         atomic_or(&e->mask_bits, bit);
     else
         atomic_and(&e->mask_bits, ~bit);
-    pci_write(e->dev, e->mask_reg, 4, READ_ONCE(e->mask_bits));
+    msi_write_mask(e);
 }
 
 static void msi_mask(struct irq_desc *desc)
@@ -146,7 +160,7 @@ static void msi_program(const struct msi_entry *e, bool enable)
         pci_write(e->dev, e->cap + MSI_ADDRESS_HIGH, 4, (uint32_t)(m.address >> 32));
     pci_write(e->dev, data, 2, m.data);
     if (e->mask_reg)
-        pci_write(e->dev, e->mask_reg, 4, e->mask_bits);
+        msi_write_mask(e);
     if (enable)
         msi_set_enable(e, true);
 }

@@ -25,7 +25,7 @@ struct pci_device {
     /* Of the table, while msix_users: a device that is gone does not tell any more. */
     uint64_t msix_bar, msix_address; /* machine addresses of the BAR that it is in, and its own */
     uint32_t msix_size;              /* bytes */
-    struct iomem_guard msix_guard; /* keeps the table's frames from being mapped writable */
+    struct iomem_guard msix_guard;   /* keeps the table's frames from being mapped writable */
 };
 
 /* Configuration registers used here: PCI Local Bus Specification 3.0, 6.1 and 6.7. */

@@ -73,12 +73,13 @@ static bool moves_table(const struct pci_device *dev, unsigned int reg, uint32_t
  */
 static uint32_t permitted(const struct pci_device *dev, unsigned int reg, uint32_t old, uint32_t new)
 {
-    bool uses_msi = dev->entries && !dev->msix_users;
+    /* A device has entries of one kind: those of MSI-X each use the table. */
+    bool uses_msi = dev->entries && dev->msix_users == dev->msix_prepared;
     const uint32_t msi = MSI_ENABLE << 16, msix = MSIX_ENABLE << 16, mask_all = MSIX_MASK_ALL << 16;
 
     if (dev->msix_cap && reg == dev->msix_cap) {
         new = (old & ~(msix | mask_all)) | (new &(msix | mask_all));
-        return (new &msix) && !dev->entries ? new | mask_all : new;
+        return (new &msix) && (uses_msi || !dev->entries) ? new | mask_all : new;
     }
     if (dev->msi_cap && reg == dev->msi_cap)
         return uses_msi ? (old & ~msi) | (new &msi) : new & ~msi;

@@ -41,8 +41,24 @@ uint32_t port_in(uint16_t port, unsigned int bytes)
     return bytes == 4 ? value : value & ((1u << bytes * 8) - 1);
 }
 
+/* What another CPU does after this one has decided what to write to a register, and before it does. */
+static void (*meanwhile)(void);
+static uint32_t meanwhile_reg;
+
+static void run_meanwhile(uint32_t reg)
+{
+    void (*fn)(void) = meanwhile;
+
+    if (!fn || reg != meanwhile_reg)
+        return;
+    meanwhile = NULL;
+    fn();
+}
+
 void port_out(uint16_t port, unsigned int bytes, uint32_t value)
 {
+    if (port == PCI_CF8)
+        run_meanwhile(value & 0xfc);
     if (port == PCI_CF8)
         cf8 = value;
     else if (addressed(port))
@@ -189,6 +205,11 @@ static void bars(void **state)
     assert_int_equal(pci_memory_bar(device(), 2), 0);
 }
 
+static void guest_write(unsigned int reg, unsigned int bytes, uint32_t value)
+{
+    pci_guest_cf8_write(0x80000000u | (uint32_t)here.devfn << 8 | (reg & 0xfc), reg & 3, bytes, value);
+}
+
 static void one_message(void **state)
 {
     struct domain *d = &test_domains[0];
@@ -257,6 +278,41 @@ static void several_messages(void **state)
     assert_int_equal(pirq_to_irq(d, (uint32_t)pirq + 2), IRQ_NONE);
 }
 
+static int group;
+
+static void bind_second(void)
+{
+    assert_int_equal(pirq_bind(&test_domains[0], (uint32_t)group + 1, 7, &test_vcpus[0], false), 0);
+}
+
+static void unbind_second(void)
+{
+    pirq_unbind(&test_domains[0], (uint32_t)group + 1, 7);
+}
+
+/* The mask bits of a group are in one register, but each message has a lock of its own. */
+static void masks_at_once(void **state)
+{
+    struct domain *d = &test_domains[0];
+    int irq = msi_alloc(here, 2);
+
+    assert_true(irq > 0);
+    group = pirq_map_msi(d, (uint32_t)irq, 2, -1);
+    assert_int_equal(get(0x60, 4), 3);
+    meanwhile_reg = 0x60;
+    meanwhile = bind_second;
+    assert_int_equal(pirq_bind(d, (uint32_t)group, 6, &test_vcpus[0], false), 0);
+    assert_int_equal(get(0x60, 4), 0);
+    meanwhile = unbind_second;
+    pirq_unbind(d, (uint32_t)group, 6);
+    assert_int_equal(get(0x60, 4), 3);
+    meanwhile = bind_second;
+    assert_int_equal(msi_restore(here), 0);
+    assert_null(meanwhile);
+    assert_int_equal(get(0x60, 4), 1);
+    assert_int_equal(pirq_unmap(d, (uint32_t)group), 0);
+}
+
 static void plain_32_bit_capability(void **state)
 {
     int irq;
@@ -323,7 +379,7 @@ static void table_out_of_reach(void **state)
     assert_int_equal(msi_capacity(here), 0);
 }
 
-/* What a BAR says while its size is asked for, or the wrong word of a kernel: nothing that could be mapped. */
+/* What a BAR says while its size is asked for, or a kernel got wrong: nothing that could be mapped. */
 static void table_beyond_memory(void **state)
 {
     const uint64_t beyond = 1ull << host_cpu.phys_bits;
@@ -370,6 +426,16 @@ static void prepared_device(void **state)
     assert_int_equal(msix_release(here), -EBUSY);
     msi_free((uint32_t)irq);
     assert_int_equal(pci_device_remove(here), -EBUSY);
+    /* Its driver may take plain MSI after all: dom0 switches that on, and the messages are ours. */
+    irq = msi_alloc(here, 1);
+    assert_true(irq > 0);
+    guest_write(0x54, 4, 0x1234);
+    assert_int_equal(get(0x54, 4), 0xfee0a000);
+    guest_write(0x52, 2, 0x0187);
+    assert_int_equal(get(0x52, 2), 0x0187);
+    guest_write(0x72, 2, 0x8002); /* its table has nothing of ours */
+    assert_int_equal(get(0x72, 2), 0xc002);
+    msi_free((uint32_t)irq);
     assert_int_equal(msix_release(here), 0);
     assert_int_equal(msix_release(here), -EBUSY);
 }
@@ -397,11 +463,6 @@ static void unknown_devices(void **state)
     assert_int_equal(pci_mmcfg_confirm(0xe0000000, 0, 0, 63), -ENODEV);
     assert_int_equal(pci_mmcfg_confirm(0xf0000000, 0, 0, 255), -EIO);
     assert_int_equal(pci_mmcfg_confirm(0xe0000000, 1, 0, 255), -ENODEV);
-}
-
-static void guest_write(unsigned int reg, unsigned int bytes, uint32_t value)
-{
-    pci_guest_cf8_write(0x80000000u | (uint32_t)here.devfn << 8 | (reg & 0xfc), reg & 3, bytes, value);
 }
 
 static void guest_and_msi(void **state)
@@ -499,11 +560,21 @@ static void guest_and_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(message), TEST(capability_walk),    TEST(bars),
-        TEST(one_message),         TEST(several_messages),   TEST(plain_32_bit_capability),
-        TEST(table_entries),       TEST(table_out_of_reach), TEST(prepared_device),
-        TEST(table_beyond_memory), TEST(vanished_device),
-        TEST(unknown_devices),     TEST(guest_and_msi),      TEST(guest_and_msix),
+        cmocka_unit_test(message),
+        TEST(capability_walk),
+        TEST(bars),
+        TEST(one_message),
+        TEST(several_messages),
+        TEST(masks_at_once),
+        TEST(plain_32_bit_capability),
+        TEST(table_entries),
+        TEST(table_out_of_reach),
+        TEST(prepared_device),
+        TEST(table_beyond_memory),
+        TEST(vanished_device),
+        TEST(unknown_devices),
+        TEST(guest_and_msi),
+        TEST(guest_and_msix),
         TEST(guest_and_memory),
     };
 
