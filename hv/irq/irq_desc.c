@@ -68,13 +68,30 @@ static void take_vector(struct irq_desc *desc, uint32_t cpu, uint8_t vector)
     cpumask_set(&desc->claimed, cpu);
 }
 
+/* On *cpu, or if that has none left on another one, which *cpu becomes. The first, or -ENOSPC. */
+static int alloc_vectors(uint32_t *cpu, uint32_t nr, struct irq_desc *const descs[])
+{
+    int vector = vector_alloc(*cpu, nr, descs);
+    uint32_t other;
+
+    for_each_online_cpu (other) {
+        if (vector >= 0)
+            break;
+        if (!cpu_addressable(other))
+            continue;
+        vector = vector_alloc(other, nr, descs);
+        *cpu = other;
+    }
+    return vector;
+}
+
 int irq_desc_assign_vector(struct irq_desc *desc, uint32_t cpu)
 {
     int vector;
 
     if (desc->vector)
         return 0;
-    vector = vector_alloc(cpu, 1, &desc);
+    vector = alloc_vectors(&cpu, 1, &desc);
     if (vector < 0)
         return vector;
     take_vector(desc, cpu, (uint8_t)vector);
@@ -104,7 +121,7 @@ int irq_desc_alloc(uint32_t nr, const struct irq_chip *chip, uint32_t cpu)
 
     if (first < 0)
         return first;
-    vector = vector_alloc(cpu, nr, &irq_descs[first]);
+    vector = alloc_vectors(&cpu, nr, &irq_descs[first]);
     if (vector < 0)
         return vector;
     for (uint32_t i = 0; i < nr; i++) {

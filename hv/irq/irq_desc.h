@@ -86,7 +86,8 @@ struct irq_desc *irq_desc_get(uint32_t irq);
 
 /*
  * nr descriptors with consecutive numbers and consecutive, nr-aligned vectors (nr a power of two up
- * to 32) for MSIs, sent to cpu, masked in no sense yet. First number, or -ENOSPC, -ENOMEM.
+ * to 32) for MSIs, sent to cpu, or to another one if that has no vectors left; masked in no sense yet. First
+ * number, or -ENOSPC, -ENOMEM.
  */
 int irq_desc_alloc(uint32_t nr, const struct irq_chip *chip, uint32_t cpu);
 /* Gives one back: the source is quiet and unbound. Its vector is free on all CPUs afterwards. */

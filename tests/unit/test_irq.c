@@ -381,6 +381,36 @@ static void numbers_run_out(void **state)
     assert_int_equal(pirq_reserve(d, true), -ENOSPC);
 }
 
+/* Drivers are often loaded on one CPU: when it has no vector left another one has. */
+static void sources_of_one_cpu(void **state)
+{
+    static int irqs[4 * 256];
+    uint32_t n = 0, on_cpu[TEST_CPUS] = {0};
+    int group;
+
+    cpu_online_map = (cpumask_t){{7}}; /* three of them, and one of these cannot be named in a message */
+    cpu_to_apicid[1] = 0x100;
+    while ((irqs[n] = irq_desc_alloc(1, &fake_chip, 0)) >= 0)
+        on_cpu[irq_desc_get((uint32_t)irqs[n++])->cpu]++;
+    assert_int_equal(irqs[n], -ENOSPC);
+    assert_in_range(on_cpu[0], 150, 174);
+    assert_int_equal(on_cpu[1], 0);
+    assert_in_range(on_cpu[2], 150, 174);
+    assert_int_equal(on_cpu[3], 0);
+    while (n)
+        irq_desc_release(irq_desc_get((uint32_t)irqs[--n]));
+    while (irq_desc_get((uint32_t)(irqs[n] = irq_desc_alloc(1, &fake_chip, 0)))->cpu == 0)
+        n++;
+    group = irq_desc_alloc(4, &fake_chip, 0);
+    assert_int_equal(irq_desc_get((uint32_t)group)->cpu, 2);
+    for (int i = 0; i < 4; i++)
+        irq_desc_release(irq_desc_get((uint32_t)(group + i)));
+    for (uint32_t i = 0; i <= n; i++)
+        irq_desc_release(irq_desc_get((uint32_t)irqs[i]));
+    cpu_to_apicid[1] = 11;
+    cpu_online_map = (cpumask_t){{0}};
+}
+
 static void late_interrupt_of_a_released_source(void **state)
 {
     int irq = irq_desc_alloc(1, &fake_chip, 0);
@@ -546,6 +576,7 @@ int main(void)
         TEST(irq_rights),
         TEST(msi_numbers),
         TEST(numbers_run_out),
+        TEST(sources_of_one_cpu),
         TEST(late_interrupt_of_a_released_source),
         TEST(status_and_eoi_map),
         TEST(vectors),
