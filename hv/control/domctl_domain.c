@@ -18,11 +18,11 @@ static domid_t free_domid(void)
 {
     domid_t id = last_domid;
 
-    do {
+    for (uint32_t n = 1; n < DOMID_FIRST_RESERVED; n++) {
         id = id + 1u < DOMID_FIRST_RESERVED ? (domid_t)(id + 1) : 1;
         if (!domain_by_id(id))
             return last_domid = id;
-    } while (id != last_domid);
+    }
     return DOMID_INVALID;
 }
 
