@@ -43,15 +43,17 @@ static __init bool checksum_ok(const uint8_t *p, uint32_t len)
     return !sum;
 }
 
-/* NULL also for what no physical address can be: a mapping of it would fault. */
-static __init const uint8_t *map(uint64_t address, uint32_t len)
+__init bool acpi_address_ok(uint64_t address, uint64_t len)
 {
     unsigned int bits = host_cpu.phys_bits ? host_cpu.phys_bits : 36;
     uint64_t limit = 1ull << bits;
 
-    if (!address || !len || address >= limit || len > limit - address)
-        return NULL;
-    return map_firmware(_paddr(address), len);
+    return address && len && address < limit && len <= limit - address;
+}
+
+static __init const uint8_t *map(uint64_t address, uint32_t len)
+{
+    return acpi_address_ok(address, len) ? map_firmware(_paddr(address), len) : NULL;
 }
 
 /* A signature as text: what is not printable could be anything. */

@@ -8,10 +8,12 @@
 #define HPET_ADDRESS  40 /* Generic Address Structure */
 #define HPET_MIN_TICK 53
 #define HPET_LENGTH   56
+#define HPET_SIZE     1024 /* of the registers */
 
 /* PCI firmware specification 3.0, 4.1.2 */
 #define MCFG_ENTRIES    44
 #define MCFG_ENTRY_SIZE 16
+#define BUS_SHIFT       20 /* of configuration space; an entry's address is that of bus 0 */
 
 __init void acpi_parse_hpet(const uint8_t *table, uint32_t len, struct acpi_hpet_info *info)
 {
@@ -23,7 +25,7 @@ __init void acpi_parse_hpet(const uint8_t *table, uint32_t len, struct acpi_hpet
         return;
     }
     address = acpi_get64(table + HPET_ADDRESS + 4);
-    if (table[HPET_ADDRESS] != ACPI_SPACE_MEMORY || !address) {
+    if (table[HPET_ADDRESS] != ACPI_SPACE_MEMORY || !acpi_address_ok(address, HPET_SIZE)) {
         printk_warn("ACPI: HPET: registers in space %u at %#llx, ignored\n", table[HPET_ADDRESS],
                     (unsigned long long)address);
         return;
@@ -42,7 +44,8 @@ __init void acpi_parse_mcfg(const uint8_t *table, uint32_t len, struct acpi_mcfg
         struct acpi_mcfg_entry entry = {
             .address = acpi_get64(e), .segment = acpi_get16(e + 8), .start_bus = e[10], .end_bus = e[11]};
 
-        if (!entry.address || entry.end_bus < entry.start_bus) {
+        if (entry.end_bus < entry.start_bus ||
+            !acpi_address_ok(entry.address, (entry.end_bus + 1ull) << BUS_SHIFT)) {
             printk_warn("ACPI: MCFG: segment %u, buses %u to %u at %#llx: ignored\n", entry.segment,
                         entry.start_bus, entry.end_bus, (unsigned long long)entry.address);
             continue;

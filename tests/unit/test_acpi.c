@@ -369,6 +369,31 @@ static void test_odd_registers(void **state)
     assert_int_equal(acpi_mcfg.nr, 0);
 }
 
+/* Registers where the CPU has no addresses: reading them would fault. */
+static void test_registers_beyond_memory(void **state)
+{
+    const uint64_t limit = 1ull << host_cpu.phys_bits;
+
+    (void)state;
+    put(HPET + 44, limit - 512, 8);
+    make_table(HPET, "HPET", 56);
+    put(MCFG + 44, limit - (255ull << 20), 8); /* the last bus is beyond */
+    put(MCFG + 60, limit - (256ull << 20), 8);
+    put(MCFG + 68, 0xff000001, 4);
+    put(MCFG + 76, ~0ull << 28, 8); /* over the end of 2^64 */
+    put(MCFG + 84, 0xff000002, 4);
+    make_table(MCFG, "MCFG", 92);
+    assert_int_equal(init(0), 0);
+    assert_false(acpi_hpet.present);
+    assert_int_equal(acpi_mcfg.nr, 1);
+    assert_int_equal(acpi_mcfg.entries[0].segment, 1);
+
+    put(HPET + 44, limit - 1024, 8);
+    make_table(HPET, "HPET", 56);
+    assert_int_equal(init(0), 0);
+    assert_true(acpi_hpet.present);
+}
+
 static void test_broken_madt_entries(void **state)
 {
     static const char *const bad[] = {"\0\0", "\0\1", "\x02\x09xxxxxxx",
@@ -445,6 +470,7 @@ int main(void)
         cmocka_unit_test_setup(test_bad_table, setup),
         cmocka_unit_test_setup(test_old_fadt, setup),
         cmocka_unit_test_setup(test_odd_registers, setup),
+        cmocka_unit_test_setup(test_registers_beyond_memory, setup),
         cmocka_unit_test_setup(test_broken_madt_entries, setup),
         cmocka_unit_test_setup(test_too_much_of_all, setup),
     };
