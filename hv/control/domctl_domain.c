@@ -2,6 +2,7 @@
 #include <base/atomic.h>
 #include <base/errno.h>
 #include <control/domctl.h>
+#include <control/hypercall.h>
 #include <cpu/smp.h>
 #include <event/evtchn.h>
 #include <lib/string.h>
@@ -124,10 +125,15 @@ int domctl_max_vcpus(struct domain *d, struct xen_domctl *op, bool *copyback)
     if (d == current->domain || max != d->max_vcpus)
         return -EINVAL;
     for (uint32_t i = 0; i < max; i++) {
-        int rc = d->vcpu[i] ? 0 : vcpu_create(d, i, i % nr_cpus);
+        int rc;
 
+        if (d->vcpu[i])
+            continue;
+        rc = vcpu_create(d, i, i % nr_cpus);
         if (rc)
             return rc;
+        if (i + 1 < max && hypercall_preempt_check())
+            return -ERESTART;
     }
     return 0;
 }
