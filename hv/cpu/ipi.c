@@ -36,7 +36,6 @@ static void call_function_interrupt(struct cpu_user_regs *regs)
 static void event_check_interrupt(struct cpu_user_regs *regs)
 {
     apic_eoi(); /* softirqs are looked at on the way out */
-    apic_eoi();
 }
 
 void smp_ipi_init(void)
