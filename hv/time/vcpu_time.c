@@ -198,16 +198,19 @@ void vcpu_set_singleshot(struct vcpu *v, s_time_t when)
 
 /*
  * The timer ticks only while the vCPU runs (time_vcpu_in() and _out()): an idle
- * guest is not woken by it.
+ * guest is not woken by it. One that does not run gets its timer when it does,
+ * or its siblings could send interrupts without end to the CPU where it ran
+ * last, which is another guest's now.
  */
 void vcpu_set_periodic(struct vcpu *v, s_time_t period)
 {
     WRITE_ONCE(v->time.periodic_next, now() + period);
     WRITE_ONCE(v->time.periodic_period, period);
-    if (period)
-        timer_set(&v->time.periodic, now());
-    else
+    smp_mb(); /* it is about to run: either it sees the period, or this that it runs */
+    if (!period)
         timer_stop(&v->time.periodic);
+    else if (v == current || READ_ONCE(v->sched.is_running))
+        timer_set(&v->time.periodic, now());
 }
 
 int time_init_vcpu(struct vcpu *v)

@@ -281,6 +281,27 @@ static void test_periodic(void **state)
     time_destroy_vcpu(&vcpu);
 }
 
+/* Its siblings cannot send interrupts to the CPU where it ran last. */
+static void test_periodic_of_a_sleeper(void **state)
+{
+    time_vcpu_out(&vcpu);
+    info.current_vcpu = &idle;
+    vcpu_set_periodic(&vcpu, MILLISECS(2));
+    assert_false(timer_is_pending(&vcpu.time.periodic));
+    info.current_vcpu = &vcpu;
+    time_vcpu_in(&vcpu);
+    assert_int_equal(timer_virqs, 0);
+    run_timers(clock_ns + MILLISECS(2));
+    assert_int_equal(timer_virqs, 1);
+    /* One that runs elsewhere gets it at once. */
+    time_vcpu_out(&vcpu);
+    info.current_vcpu = &idle;
+    vcpu.sched.is_running = true;
+    vcpu_set_periodic(&vcpu, MILLISECS(3));
+    assert_true(timer_is_pending(&vcpu.time.periodic));
+    time_destroy_vcpu(&vcpu);
+}
+
 static void test_initial_periodic_timer(void **state)
 {
     time_vcpu_in(&vcpu);
@@ -366,6 +387,7 @@ int main(void)
         cmocka_unit_test_setup(test_secondary_area, setup),
         cmocka_unit_test_setup(test_set_timer_op, setup),
         cmocka_unit_test_setup(test_periodic, setup),
+        cmocka_unit_test_setup(test_periodic_of_a_sleeper, setup),
         cmocka_unit_test_setup(test_initial_periodic_timer, setup),
         cmocka_unit_test_setup(test_emulated_counter, setup),
         cmocka_unit_test_setup(test_tsc_modes, setup),
