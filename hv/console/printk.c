@@ -21,10 +21,18 @@ static struct threshold guest_threshold = {.always = 0, .limited = LOG_WARN + 1}
 #define RATE_INTERVAL MILLISECS(500)
 #define RATE_BURST    10
 
-static struct {
+/*
+ * Guests in a few classes, so that what one of them causes hides only what its like have to say; more classes
+ * would let all of them together fill a serial line. The VMM's own messages have a class for themselves.
+ */
+#define GUEST_CLASSES 8
+#define VMM_CLASS     GUEST_CLASSES
+
+static struct allowance {
     s_time_t paid_until; /* time up to which the messages so far have used up the allowance */
     uint32_t suppressed;
-} rate = {.paid_until = -RATE_BURST * RATE_INTERVAL}; /* under LOCK_CONSOLE */
+} allowances[GUEST_CLASSES + 1] = {
+    [0 ... VMM_CLASS] = {.paid_until = -RATE_BURST * RATE_INTERVAL}}; /* under LOCK_CONSOLE */
 
 static const char *const level_names[] = {"none", "error", "warning", "info", "debug"};
 
@@ -80,39 +88,41 @@ int printk_threshold_set(bool guests, const char *text)
 }
 
 /* Takes one message from the allowance; false if it is used up.  Console lock held. */
-static bool rate_allows(void)
+static bool rate_allows(struct allowance *a)
 {
     s_time_t t = now();
 
-    if (rate.paid_until < t - RATE_BURST * RATE_INTERVAL)
-        rate.paid_until = t - RATE_BURST * RATE_INTERVAL;
-    if (rate.paid_until + RATE_INTERVAL > t) {
-        rate.suppressed++;
+    if (a->paid_until < t - RATE_BURST * RATE_INTERVAL)
+        a->paid_until = t - RATE_BURST * RATE_INTERVAL;
+    if (a->paid_until + RATE_INTERVAL > t) {
+        a->suppressed++;
         return false;
     }
-    rate.paid_until += RATE_INTERVAL;
+    a->paid_until += RATE_INTERVAL;
     return true;
 }
 
-static bool may_print(const struct threshold *threshold, enum log_level level)
+static bool may_print(const struct threshold *threshold, uint32_t class, enum log_level level)
 {
+    struct allowance *a = &allowances[class];
     char note[48];
 
     if ((uint32_t)level < threshold->always)
         return true;
-    if ((uint32_t)level >= threshold->limited || !rate_allows())
+    if ((uint32_t)level >= threshold->limited || !rate_allows(a))
         return false;
-    if (rate.suppressed) {
-        int n = scnprintf(note, sizeof(note), "%u messages suppressed\n", rate.suppressed);
+    if (a->suppressed) {
+        int n = scnprintf(note, sizeof(note), "%u messages suppressed\n", a->suppressed);
 
-        rate.suppressed = 0;
+        a->suppressed = 0;
         console_emit(note, n);
     }
     return true;
 }
 
 /* Formats outside the lock: an argument may be memory that faults. */
-static void print(const struct threshold *threshold, enum log_level level, const char *fmt, va_list args)
+static void print(const struct threshold *threshold, uint32_t class, enum log_level level, const char *fmt,
+                  va_list args)
 {
     char buf[PRINTK_MAX];
     unsigned long flags;
@@ -127,18 +137,17 @@ static void print(const struct threshold *threshold, enum log_level level, const
     }
 
     flags = console_acquire();
-    if (!threshold || may_print(threshold, level))
+    if (!threshold || may_print(threshold, class, level))
         console_emit(buf, len);
     console_release(flags);
 }
 
-static void __printf(3, 4)
-    print_args(const struct threshold *threshold, enum log_level level, const char *fmt, ...)
+static void __printf(3, 4) print_of_guest(uint32_t class, enum log_level level, const char *fmt, ...)
 {
     va_list args;
 
     va_start(args, fmt);
-    print(threshold, level, fmt, args);
+    print(&guest_threshold, class, level, fmt, args);
     va_end(args);
 }
 
@@ -147,7 +156,7 @@ void printk(const char *fmt, ...)
     va_list args;
 
     va_start(args, fmt);
-    print(NULL, LOG_ERR, fmt, args);
+    print(NULL, VMM_CLASS, LOG_ERR, fmt, args);
     va_end(args);
 }
 
@@ -156,7 +165,7 @@ void printk_level(enum log_level level, const char *fmt, ...)
     va_list args;
 
     va_start(args, fmt);
-    print(&vmm_threshold, level, fmt, args);
+    print(&vmm_threshold, VMM_CLASS, level, fmt, args);
     va_end(args);
 }
 
@@ -173,5 +182,5 @@ void guest_printk_level(enum log_level level, domid_t domid, const char *fmt, ..
     if (vsnprintf(text, sizeof(text), fmt, args) >= (int)sizeof(text))
         text[sizeof(text) - 2] = '\n';
     va_end(args);
-    print_args(&guest_threshold, level, "d%u: %s", domid, text);
+    print_of_guest(domid % GUEST_CLASSES, level, "d%u: %s", domid, text);
 }

@@ -42,7 +42,7 @@ int printk_threshold_set(bool guests, const char *text);
 
 /*
  * Whatever a guest can cause.  @domid is the guest to blame and is shown.  Subject to guest_loglvl=
- * (by default errors and warnings) and to a rate limit over all guests.
+ * (by default errors and warnings) and to a rate limit, which it shares with few other guests.
  */
 void guest_printk_level(enum log_level level, domid_t domid, const char *fmt, ...) __printf(3, 4);
 

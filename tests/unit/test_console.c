@@ -489,13 +489,34 @@ static void test_rate_limit(void **state)
     /* After a pause more, with a note on what was left out. */
     clock_ns += MILLISECS(1100);
     for (int i = 0; i < 10; i++)
-        guest_printk(8, "bad guest\n");
+        guest_printk(15, "bad guest\n");
     assert_int_equal(count_lines("(HV) 990 messages suppressed\r\n"), 1);
-    assert_int_equal(count_lines("d8: bad guest"), 2);
+    assert_int_equal(count_lines("d15: bad guest"), 2);
     clock_ns += SECONDS(1000);
     for (int i = 0; i < 100; i++)
         guest_printk(9, "bad guest\n");
     assert_int_equal(count_lines("d9: bad guest"), 10);
+    clear();
+}
+
+/* What one guest causes hides neither what others have to say nor the VMM's own messages. */
+static void test_rate_limit_of_others(void **state)
+{
+    (void)state;
+    cmdline_parse("loglvl=error/warning guest_loglvl=none/warning", false);
+    clock_ns += SECONDS(100);
+    clear();
+    for (int i = 0; i < 1000; i++)
+        guest_printk(7, "bad guest\n");
+    guest_printk(8, "watchdog expired\n");
+    printk_warn("of the machine\n");
+    assert_int_equal(count_lines("(HV) d8: watchdog expired\r\n"), 1);
+    assert_int_equal(count_lines("(HV) of the machine\r\n"), 1);
+    /* However many guests there are, all together have an end. */
+    clear();
+    for (uint32_t i = 0; i < 10000; i++)
+        guest_printk((domid_t)(i % 1000), "one of many\n");
+    assert_in_range(count_lines("one of many"), 10, 80);
     clear();
 }
 
@@ -634,6 +655,7 @@ int main(void)
         cmocka_unit_test(test_input_overflow),
         cmocka_unit_test(test_read_ring),
         cmocka_unit_test(test_rate_limit),
+        cmocka_unit_test(test_rate_limit_of_others),
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_panic),
     };
