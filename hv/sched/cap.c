@@ -100,7 +100,10 @@ static void release_throttled(struct domain *d)
     }
 }
 
-/* Goes on until the budget is full: then nobody took from it for a period. */
+/*
+ * Goes on until the budget is full: then nobody took from it for a period. Releases once more after the cap
+ * was taken away: a vCPU may have been on its way to hold when sched_set_cap() looked for those on hold.
+ */
 static void replenish(void *data)
 {
     struct domain *d = data;
@@ -110,9 +113,7 @@ static void replenish(void *data)
         budget = READ_ONCE(d->sched.budget);
         new = MIN(budget + full, full);
     } while (cmpxchg(&d->sched.budget, budget, new) != budget);
-    if (!full)
-        return;
-    if (new < full || budget < full)
+    if (full && (new < full || budget < full))
         timer_set(&d->sched.replenish, now() + PERIOD);
     release_throttled(d);
 }

@@ -88,6 +88,31 @@ static void test_caps(void **state)
     free_idle();
 }
 
+static void take_cap_away(void)
+{
+    assert_int_equal(sched_set_cap(&guests[0].d, 0), 0);
+}
+
+/* On another CPU, while one of the vCPUs is put on hold because the budget is less than its debt. */
+static void test_cap_removed_while_put_on_hold(void **state)
+{
+    struct guest *a;
+
+    machine(1);
+    a = guest(1, 256, 0, 0);
+    assert_int_equal(sched_set_cap(&a->d, 10), 0);
+    a->v[0].sched.quota = -MILLISECS(2);
+    timer_hook = take_cap_away;
+    start(a);
+    assert_null(timer_hook);
+    assert_int_equal(a->d.sched.cap, 0);
+    run(MILLISECS(50));
+    assert_false(a->v[0].sched.throttled);
+    assert_ptr_equal(cpus[0].current_vcpu, &a->v[0]);
+    sched_destroy_domain(&a->d);
+    free_idle();
+}
+
 static void test_affinity(void **state)
 {
     struct guest *a, *b;
@@ -320,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_late_comer_and_sleeper_get_their_share),
         cmocka_unit_test(test_caps),
+        cmocka_unit_test(test_cap_removed_while_put_on_hold),
         cmocka_unit_test(test_affinity),
         cmocka_unit_test(test_soft_affinity),
         cmocka_unit_test(test_equal_hogs_on_four_cpus),
