@@ -42,7 +42,7 @@ struct runqueue {
     uint32_t nr_queued;        /* also read without the lock, as a hint */
     uint64_t load;             /* weights of the queued vCPUs and of curr; also a hint */
     int64_t min_vruntime;      /* never falls */
-    s_time_t curr_since;       /* when curr was chosen */
+    s_time_t curr_since;       /* when curr was chosen, be it once more */
     s_time_t slice_end;        /* when slice fires; 0: not armed */
     struct timer slice;        /* raises SCHEDULE */
     struct timer balance;

@@ -282,7 +282,6 @@ struct vcpu *sched_pick(struct runqueue *rq, s_time_t t)
         runstate_change(prev, state, t);
         runstate_change(next, RUNSTATE_running, t);
         rq->curr = next;
-        rq->curr_since = t;
         next->sched.ran_since = t;
         next->sched.is_running = true;
         if (next == rq->idle)
@@ -290,6 +289,11 @@ struct vcpu *sched_pick(struct runqueue *rq, s_time_t t)
         else if (cpumask_test(&sched_idle_map, rq->cpu))
             cpumask_clear(&sched_idle_map, rq->cpu);
     }
+    /*
+     * Also if it is the same: a vCPU that is woken, but gone again before it is chosen, as often as a sibling
+     * of it likes, makes this CPU look no more often than one that stays.
+     */
+    rq->curr_since = t;
     arm_slice(rq, t);
     if (next != rq->idle) {
         sched_balance_arm(rq, t);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <unit.h>
+#include <base/atomic.h>
 #include <base/errno.h>
 #include <cpu/softirq.h>
 #include <domain/vcpu.h>
@@ -110,6 +111,42 @@ static void test_cap_removed_while_put_on_hold(void **state)
     assert_false(a->v[0].sched.throttled);
     assert_ptr_equal(cpus[0].current_vcpu, &a->v[0]);
     sched_destroy_domain(&a->d);
+    free_idle();
+}
+
+/* A guest whose one vCPU brings another up and down without end does not take the time of who runs there. */
+static void test_flood_of_wake_ups(void **state)
+{
+    struct guest *hog, *flooder;
+    cpumask_t first = {.bits = {1}}, second = {.bits = {2}};
+    uint32_t interrupts = 0;
+
+    machine(2);
+    hog = guest(1, 256, 0, 0);
+    flooder = guest(2, 256, 0, 0);
+    sched_set_hard_affinity(&hog->v[0], &first);
+    sched_set_hard_affinity(&flooder->v[0], &second);
+    sched_set_hard_affinity(&flooder->v[1], &first);
+    start(hog);
+    run(MILLISECS(100));
+    for (int i = 0; i < 10000; i++) {
+        struct vcpu *v = &flooder->v[1];
+
+        pass_time(clock_ns + MICROSECS(2));
+        this = 1;
+        atomic_and(&v->sched.pause_flags, ~VPF_DOWN);
+        vcpu_wake(v);
+        atomic_or(&v->sched.pause_flags, VPF_DOWN);
+        vcpu_sleep_nosync(v);
+        if (deadline[0] && deadline[0] <= clock_ns) {
+            deadline[0] = 0;
+            cpu_raise_softirq(0, SOFTIRQ_TIMER);
+        }
+        interrupts += percpu_softirq_pending[0] != 0;
+        settle();
+    }
+    /* 20 ms: by each planned preemption one at its planning, one when its time has come, one for the next. */
+    assert_in_range(interrupts, 1, 20 * 3);
     free_idle();
 }
 
@@ -346,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_late_comer_and_sleeper_get_their_share),
         cmocka_unit_test(test_caps),
         cmocka_unit_test(test_cap_removed_while_put_on_hold),
+        cmocka_unit_test(test_flood_of_wake_ups),
         cmocka_unit_test(test_affinity),
         cmocka_unit_test(test_soft_affinity),
         cmocka_unit_test(test_equal_hogs_on_four_cpus),
