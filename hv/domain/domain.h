@@ -34,10 +34,10 @@ struct vcpu {
     struct tlb_tag tag;        /* what to load into CR3, by pv.kernel_mode */
     struct domain *domain;
     uint32_t id;
-    uint32_t processor;     /* CPU it runs or ran on last; changes under the run queue's lock */
-    bool is_initialised;    /* has a context: VCPUOP_initialise was done */
-    bool memory_dropped;    /* teardown has taken its references to memory */
-    vcpu_info_t *vcpu_info; /* in shared_info, or registered, or dummy_vcpu_info; mapped in the VMM */
+    uint32_t processor;               /* CPU it runs or ran on last; changes under the run queue's lock */
+    bool is_initialised;              /* has a context: VCPUOP_initialise was done */
+    bool memory_dropped;              /* teardown has taken its references to memory */
+    vcpu_info_t *vcpu_info;           /* in shared_info, or registered, or own_info; mapped in the VMM */
     struct page_info *vcpu_info_page; /* reference held while registered elsewhere, else NULL */
     struct fpu_state *fpu;
     cpumask_t dirty_cpu; /* CPU whose TLB may hold its entries: at most one, set while running there */
@@ -46,6 +46,7 @@ struct vcpu {
     struct time_vcpu time;
     struct pv_vcpu pv;
     struct mm_vcpu mm;
+    vcpu_info_t own_info; /* the VMM's alone: while there is none that the guest sees */
 };
 
 enum domain_dying { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
@@ -91,6 +92,15 @@ struct domain {
 };
 
 extern struct domain *dom0;
+
+/*
+ * Whether its guest can see its vcpu_info: shared_info holds that of the first XEN_LEGACY_MAX_VCPUS vCPUs
+ * only, a later one has none until VCPUOP_register_vcpu_info.
+ */
+static inline bool vcpu_has_info(const struct vcpu *v)
+{
+    return v->vcpu_info != &v->own_info;
+}
 
 /* The vCPU's registers, wherever they are now: v is current, or not running. */
 static inline struct cpu_user_regs *vcpu_regs(struct vcpu *v)

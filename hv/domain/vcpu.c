@@ -11,14 +11,6 @@
 #include <sched/sched.h>
 #include <time/time.h>
 
-/*
- * shared_info holds the vcpu_info of the first XEN_LEGACY_MAX_VCPUS vCPUs only.
- * A later one has none until VCPUOP_register_vcpu_info and cannot be brought
- * up before (<xen/vcpu.h>); writes meant for it end here, where the set mask
- * keeps it from ever seeming to have a deliverable event.
- */
-vcpu_info_t dummy_vcpu_info = {.evtchn_upcall_mask = 1};
-
 struct vcpu *domain_vcpu(const struct domain *d, uint32_t id)
 {
     if (id >= d->max_vcpus)
@@ -66,7 +58,12 @@ int vcpu_create(struct domain *d, uint32_t id, uint32_t cpu)
     v->id = id;
     v->tag.key = d->serial * MAX_VCPUS_PER_DOMAIN + id;
     v->processor = cpu;
-    v->vcpu_info = id < XEN_LEGACY_MAX_VCPUS ? &d->shared_info->vcpu_info[id] : &dummy_vcpu_info;
+    /*
+     * A guest cannot bring one without a vcpu_info up (<xen/vcpu.h>), but a toolstack that restores it may:
+     * it then masks and unmasks events, and is sent some, as others.
+     */
+    v->own_info.evtchn_upcall_mask = 1;
+    v->vcpu_info = id < XEN_LEGACY_MAX_VCPUS ? &d->shared_info->vcpu_info[id] : &v->own_info;
     v->sched.pause_flags = VPF_DOWN;
     rc = vcpu_init_parts(v);
     if (rc) {
@@ -130,7 +127,7 @@ int vcpu_drop_memory(struct vcpu *v)
     if (v->memory_dropped)
         return 0;
     if (v->vcpu_info_page) {
-        v->vcpu_info = &dummy_vcpu_info;
+        v->vcpu_info = &v->own_info;
         put_page_and_type(v->vcpu_info_page);
         v->vcpu_info_page = NULL;
     }

@@ -5,9 +5,6 @@
 #include <base/compiler.h>
 #include <domain/domain.h>
 
-/* Where vcpu_info points while a vCPU without a place in shared_info has not registered one. */
-extern vcpu_info_t dummy_vcpu_info;
-
 /*
  * Teardown: drops what the vCPU holds of its domain's memory. It is paused and
  * will not run again. 0 or -ERESTART.

@@ -82,7 +82,7 @@ int __init sched_init_cpu(uint32_t cpu)
         return -ENOMEM;
     v->domain = &idle_domain;
     v->id = cpu;
-    v->vcpu_info = &dummy_vcpu_info;
+    v->vcpu_info = &v->own_info;
     v->is_initialised = true;
     init_state(v);
     v->processor = cpu;

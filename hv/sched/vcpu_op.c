@@ -29,7 +29,7 @@ static long initialise_locked(struct vcpu *v, const struct vcpu_guest_context *c
     long rc;
 
     /* Those beyond XEN_LEGACY_MAX_VCPUS first need a place for their vcpu_info. */
-    if (v->vcpu_info == &dummy_vcpu_info)
+    if (!vcpu_has_info(v))
         return -EINVAL;
     if (v->is_initialised)
         return -EEXIST;
@@ -182,7 +182,7 @@ static void move_vcpu_info(struct vcpu *v, struct page_info *page, uint32_t offs
 {
     vcpu_info_t *new = (vcpu_info_t *)((char *)page_to_virt(page) + offset);
 
-    if (v->vcpu_info == &dummy_vcpu_info) {
+    if (!vcpu_has_info(v)) {
         memset(new, 0, sizeof(*new));
         new->evtchn_upcall_mask = 1;
     } else {

@@ -78,7 +78,7 @@ void time_update_vcpu(struct vcpu *v)
     vcpu_time_info_t info = {.version = 0};
     struct clock c;
 
-    if (v->vcpu_info == &dummy_vcpu_info)
+    if (!vcpu_has_info(v))
         return;
     v->time.generation = clock_read(&c);
     v->time.cpu = smp_processor_id();

@@ -420,13 +420,31 @@ static void test_vcpus(void **state)
     assert_int_equal(v->sched.pause_flags, VPF_DOWN);
     /* Beyond shared_info: a place where events are never deliverable. */
     v = domain_vcpu(d, 33);
-    assert_ptr_equal(v->vcpu_info, &dummy_vcpu_info);
+    assert_false(vcpu_has_info(v));
     v->vcpu_info->evtchn_upcall_pending = 1;
     assert_false(events_need_delivery(v->vcpu_info));
     assert_null(domain_vcpu(d, 1));
     assert_null(domain_vcpu(d, 40));
     assert_null(domain_vcpu(d, ~0u));
     destroy(d);
+}
+
+/* One that a toolstack lets run without a vcpu_info has events of its own, not those of another guest. */
+static void test_no_vcpu_info_in_common(void **state)
+{
+    struct domain *a = create(3, 40), *b = create(4, 40);
+    struct vcpu *of_a, *of_b;
+
+    assert_int_equal(vcpu_create(a, 33, 0), 0);
+    assert_int_equal(vcpu_create(b, 33, 0), 0);
+    of_a = domain_vcpu(a, 33);
+    of_b = domain_vcpu(b, 33);
+    of_a->vcpu_info->evtchn_upcall_mask = 0;
+    of_b->vcpu_info->evtchn_upcall_pending = 1;
+    assert_false(events_need_delivery(of_a->vcpu_info));
+    assert_false(events_need_delivery(of_b->vcpu_info));
+    destroy(a);
+    destroy(b);
 }
 
 static void test_pause_nests(void **state)
@@ -558,6 +576,7 @@ int main(void)
         cmocka_unit_test_setup(test_vcpus_of_dead, setup),
         cmocka_unit_test_setup(test_kill_refuses, setup),
         cmocka_unit_test_setup(test_vcpus, setup),
+        cmocka_unit_test_setup(test_no_vcpu_info_in_common, setup),
         cmocka_unit_test_setup(test_pause_nests, setup),
         cmocka_unit_test_setup(test_shutdown, setup),
         cmocka_unit_test_setup(test_dom0_is_the_machine, setup),
