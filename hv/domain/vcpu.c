@@ -103,6 +103,7 @@ static int drop_table(struct page_info **table)
 
 int vcpu_reset(struct vcpu *v)
 {
+    uint64_t old;
     int rc;
 
     if (v->memory_dropped)
@@ -116,7 +117,9 @@ int vcpu_reset(struct vcpu *v)
         return rc;
     pv_vcpu_reset(v);
     fpu_vcpu_reset(v);
-    atomic_and(&v->sched.pause_flags, ~(VPF_BLOCKED | VPF_POLL));
+    old = __atomic_fetch_and(&v->sched.pause_flags, ~(VPF_BLOCKED | VPF_POLL), __ATOMIC_SEQ_CST);
+    if (old & VPF_POLL)
+        atomic_dec(&v->domain->events.nr_pollers);
     return 0;
 }
 

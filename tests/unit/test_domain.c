@@ -429,6 +429,24 @@ static void test_vcpus(void **state)
     destroy(d);
 }
 
+/* It polled when it was reset: senders of events do not look for it any more. */
+static void test_reset_of_a_poller(void **state)
+{
+    struct domain *d = create(3, 1);
+    struct vcpu *v;
+
+    assert_int_equal(vcpu_create(d, 0, 0), 0);
+    v = domain_vcpu(d, 0);
+    v->sched.pause_flags |= VPF_POLL;
+    d->events.nr_pollers = 1;
+    assert_int_equal(vcpu_reset(v), 0);
+    assert_int_equal(v->sched.pause_flags, VPF_DOWN);
+    assert_int_equal(d->events.nr_pollers, 0);
+    assert_int_equal(vcpu_reset(v), 0);
+    assert_int_equal(d->events.nr_pollers, 0);
+    destroy(d);
+}
+
 /* One that a toolstack lets run without a vcpu_info has events of its own, not those of another guest. */
 static void test_no_vcpu_info_in_common(void **state)
 {
@@ -576,6 +594,7 @@ int main(void)
         cmocka_unit_test_setup(test_vcpus_of_dead, setup),
         cmocka_unit_test_setup(test_kill_refuses, setup),
         cmocka_unit_test_setup(test_vcpus, setup),
+        cmocka_unit_test_setup(test_reset_of_a_poller, setup),
         cmocka_unit_test_setup(test_no_vcpu_info_in_common, setup),
         cmocka_unit_test_setup(test_pause_nests, setup),
         cmocka_unit_test_setup(test_shutdown, setup),
