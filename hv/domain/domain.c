@@ -199,10 +199,21 @@ static void domain_init_fields(struct domain *d, const struct domain_config *con
     d->mm.max_pages = config->privileged ? UINT32_MAX : 0;
 }
 
+/* The handlers of timers send events: none may be under way when the channels go. */
+static void stop_timers(struct domain *d)
+{
+    struct vcpu *v;
+
+    sched_destroy_domain(d);
+    if (d->vcpu)
+        for_each_vcpu (d, v)
+            time_destroy_vcpu(v);
+}
+
 /* What domain_create() allocated, in any state of completion; the domain is not (or no longer) visible. */
 static void domain_free(struct domain *d)
 {
-    sched_destroy_domain(d);
+    stop_timers(d);
     grant_table_free(d);
     evtchn_free(d); /* its per-vCPU part too: before the vCPUs go */
     pirq_domain_free(d);

@@ -70,7 +70,12 @@ int evtchn_destroy(struct domain *d)
 
 void evtchn_free(struct domain *d)
 {
+    struct vcpu *v;
+
     evtchn_frees++;
+    /* A timer's handler may be sending an event. */
+    for_each_vcpu (d, v)
+        assert_true(v->time.singleshot.killed);
 }
 
 int evtchn_send(struct domain *d, uint32_t port)
@@ -199,6 +204,7 @@ int time_init_vcpu(struct vcpu *v)
 
 void time_destroy_vcpu(struct vcpu *v)
 {
+    v->time.singleshot.killed = true;
 }
 
 void time_update_wallclock(struct domain *d)
