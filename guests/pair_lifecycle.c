@@ -230,6 +230,23 @@ static grant_handle_t map_of(const char *name, grant_ref_t ref, uint32_t flags, 
     return m.handle;
 }
 
+/* Tools go on asking about the vCPU of one that is kept, and reset it. */
+static void control_dying(void)
+{
+    static struct vcpu_guest_context context;
+    struct xen_domctl_vcpucontext v = {0};
+
+    set_xen_guest_handle(v.ctxt, &context);
+    domctl_arg.u.vcpucontext = v;
+    result("registers of the dying", "%e", domctl(XEN_DOMCTL_getvcpucontext, ID));
+    domctl_arg.u.vcpucontext = (struct xen_domctl_vcpucontext){0};
+    result("reset of the dying", "%e", domctl(XEN_DOMCTL_setvcpucontext, ID));
+    domctl_arg.u.vcpucontext = v;
+    result("registers of the dying are set", "%d", domctl(XEN_DOMCTL_setvcpucontext, ID) == 0);
+    domctl_arg.u.max_vcpus.max = 1;
+    result("vcpus of the dying", "%e", domctl(XEN_DOMCTL_max_vcpus, ID));
+}
+
 /* Its end waits for the mappings that dom0 has of its pages. */
 static void test_mapped(void)
 {
@@ -255,6 +272,7 @@ static void test_mapped(void)
     result("another of that number", "%e", create(ID, usual()));
     result("destroy again", "%e", domu_destroy(&other));
     result("unpause the dying", "%e", domctl(XEN_DOMCTL_unpausedomain, ID));
+    control_dying();
     m = grant_map(ID, 8, RW, (uint64_t)hole3);
     result("map of the dying", "%d", m.status);
     if (!m.status)
