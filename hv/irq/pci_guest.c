@@ -55,16 +55,23 @@ static unsigned int msi_end(const struct pci_device *dev)
     return dev->msi_cap + (control & MSI_MASKABLE ? 20u : 12u) + (control & MSI_64BIT ? 4u : 0u);
 }
 
-/* A BAR that places the table in use keeps its value; the same may be written again after a reset. */
+/* Whether the register is (of) the BAR that places the table in use. */
+static bool places_table(const struct pci_device *dev, unsigned int reg)
+{
+    unsigned int low;
+
+    if (!dev->msix_users || dev->is_virtfn || reg < PCI_BAR(0) || reg >= PCI_BARS_END)
+        return false;
+    low = PCI_BAR(table_bar(dev));
+    return reg == low || (reg == low + 4 && (pci_read(dev, low, 4) & 7) == 4);
+}
+
+/* It keeps its value; the same may be written again after a reset. */
 static bool moves_table(const struct pci_device *dev, unsigned int reg, uint32_t value)
 {
-    unsigned int low = PCI_BAR(table_bar(dev));
-
-    if (!dev->msix_users || dev->is_virtfn)
-        return false;
-    if (reg == low)
+    if (reg == PCI_BAR(table_bar(dev)))
         return (value & ~0xfu) != (uint32_t)dev->msix_bar;
-    return reg == low + 4 && (pci_read(dev, low, 4) & 7) == 4 && value != dev->msix_bar >> 32;
+    return value != dev->msix_bar >> 32;
 }
 
 /*
@@ -91,8 +98,7 @@ static uint32_t permitted(const struct pci_device *dev, unsigned int reg, uint32
 static bool guarded(const struct pci_device *dev, unsigned int reg)
 {
     return (dev->msix_cap && reg == dev->msix_cap) ||
-           (dev->msi_cap && reg >= dev->msi_cap && reg < msi_end(dev)) ||
-           (dev->msix_users && reg >= PCI_BAR(0) && reg < PCI_BARS_END);
+           (dev->msi_cap && reg >= dev->msi_cap && reg < msi_end(dev)) || places_table(dev, reg);
 }
 
 /* *value becomes what may be written. False: nothing is. The table of devices is locked. */

@@ -22,6 +22,7 @@ static const struct pci_address here = {0, 0, 0x1f << 3 | 2};
 static uint8_t config[256];
 static uint32_t table[64][4];
 static uint32_t cf8;
+static unsigned int config_writes;
 static uint64_t bar2 = 0xfe000000;
 static unsigned int unmasked_changes; /* writes to an MSI-X entry that was not masked */
 
@@ -61,8 +62,10 @@ void port_out(uint16_t port, unsigned int bytes, uint32_t value)
         run_meanwhile(value & 0xfc);
     if (port == PCI_CF8)
         cf8 = value;
-    else if (addressed(port))
+    else if (addressed(port)) {
+        config_writes++;
         memcpy(&config[(cf8 & 0xfc) + port - PCI_CFC], &value, bytes);
+    }
 }
 
 static uint32_t *table_word(const volatile void *p)
@@ -527,6 +530,27 @@ static void guest_and_msix(void **state)
     assert_null(pci_device_with_table_at(_mfn(0xfe000)));
 }
 
+/* A port of a switch: behind its two BARs are registers where a bit is cleared by writing it as it is. */
+static void guest_and_bridge(void **state)
+{
+    int irq;
+
+    put(PCI_HEADER_TYPE, 1, 1);
+    put(PCI_BAR(0), 4, (uint32_t)bar2);
+    put(0x74, 4, 0x100);      /* the table is in BAR 0 */
+    put(0x1c, 4, 0x20000000); /* secondary status: received master abort */
+    irq = msix_alloc(here, 1, bar2);
+    assert_true(irq > 0);
+    config_writes = 0;
+    guest_write(0x1e, 2, 0x2000);
+    assert_int_equal(config_writes, 1);
+    guest_write(0x18, 4, 0x00ff0100);
+    assert_int_equal(get(0x18, 4), 0x00ff0100);
+    guest_write(PCI_BAR(0), 4, 0xfd000000);
+    assert_int_equal(get(PCI_BAR(0), 4), bar2);
+    msi_free((uint32_t)irq);
+}
+
 static void guest_and_memory(void **state)
 {
     const uint64_t function = ECAM + ((uint64_t)here.devfn << 12);
@@ -575,6 +599,7 @@ int main(void)
         TEST(unknown_devices),
         TEST(guest_and_msi),
         TEST(guest_and_msix),
+        TEST(guest_and_bridge),
         TEST(guest_and_memory),
     };
 
