@@ -203,10 +203,8 @@ bool console_tx_ready(size_t len)
     bool ready = true;
 
     /* Each character may need a carriage return as well. */
-    if (console_uart) {
-        uart_tx_push(console_uart);
-        ready = uart_tx_room(console_uart) >= 2 * len;
-    }
+    if (console_uart)
+        ready = uart_tx_ready(console_uart, 2 * len, now());
     console_release(flags);
     return ready;
 }

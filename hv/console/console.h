@@ -32,7 +32,10 @@ void console_flush(void);
 /* dom0's output: as it is, without a prefix.  @len bytes, not terminated. */
 void console_write_guest(const char *text, size_t len);
 
-/* Whether console_write_guest() of @len bytes would not wait for the line; sends what it can. */
+/*
+ * Whether console_write_guest() of @len bytes would not wait for the line; sends what it can.  True as well
+ * for a line that is dead: what is written then is lost.
+ */
 bool console_tx_ready(size_t len);
 
 /* Input for dom0: up to @len characters; returns how many. */

@@ -34,6 +34,9 @@ enum uart_register {
  * machines, a byte at 1200 baud 8 ms, a full FIFO 140 ms.
  */
 #define TX_PATIENCE 500000
+/* The same for who does not wait but comes again: longer, as an emulated line may stand still with its
+ * reader. */
+#define TX_PATIENCE_NS 10000000000
 
 static uint8_t reg_read(const struct uart *uart, enum uart_register reg)
 {
@@ -175,6 +178,7 @@ int uart_init(struct uart *uart)
     reg_write(uart, UART_MCR, MCR_DTR_RTS);
     uart->tx_head = uart->tx_tail = 0;
     uart->ier = 0;
+    uart->stuck_since = 0;
     uart->interrupts = uart->buffered = uart->dead = false;
     uart->present = true;
     return 0;
@@ -209,11 +213,18 @@ void uart_tx_push(struct uart *uart)
     if (!uart->present)
         return;
     while (uart->tx_head != uart->tx_tail && (reg_read(uart, UART_LSR) & LSR_TX_EMPTY)) {
+        uart->dead = false;
         for (uint32_t i = 0; i < uart->fifo && uart->tx_head != uart->tx_tail; i++)
             reg_write(uart, UART_DATA, uart->tx_buf[uart->tx_tail++ & (UART_TX_BUFFER - 1)]);
     }
     if (uart->buffered)
         set_ier(uart, IER_RX | (uart->tx_head != uart->tx_tail ? IER_TX_EMPTY : 0));
+}
+
+static void give_up(struct uart *uart)
+{
+    uart->dead = true;
+    uart->tx_tail = uart->tx_head;
 }
 
 /* Waits until at least one byte has left the buffer; empties it if the device is dead. */
@@ -223,16 +234,28 @@ static void wait_for_progress(struct uart *uart)
 
     for (uint32_t i = 0; i < TX_PATIENCE; i++) {
         uart_tx_push(uart);
-        if (uart->tx_tail != tail) {
-            uart->dead = false;
+        if (uart->tx_tail != tail)
             return;
-        }
         if (uart->dead)
             break;
         uart_pause();
     }
-    uart->dead = true;
-    uart->tx_tail = uart->tx_head;
+    give_up(uart);
+}
+
+bool uart_tx_ready(struct uart *uart, size_t bytes, s_time_t now)
+{
+    uart_tx_push(uart);
+    if (uart_tx_room(uart) >= bytes)
+        return true;
+    if (!uart->stuck_since || uart->stuck_tail != uart->tx_tail) {
+        uart->stuck_tail = uart->tx_tail;
+        uart->stuck_since = now;
+    }
+    if (!uart->dead && now - uart->stuck_since < TX_PATIENCE_NS)
+        return false;
+    give_up(uart);
+    return true;
 }
 
 void uart_tx_flush(struct uart *uart)

@@ -29,6 +29,8 @@ struct uart {
     uint8_t ier;               /* as last written */
     uint32_t fifo;             /* bytes that may be written when the holding register is empty */
     uint32_t tx_head, tx_tail; /* positions in tx_buf; head - tail bytes are waiting */
+    uint32_t stuck_tail;  /* tx_tail when uart_tx_ready() last found too little room, and since when, ns */
+    s_time_t stuck_since; /* 0: never */
     char tx_buf[UART_TX_BUFFER];
 };
 
@@ -56,6 +58,12 @@ void uart_putc(struct uart *uart, char c);
 
 /* Bytes that can be taken without waiting. */
 uint32_t uart_tx_room(const struct uart *uart);
+
+/*
+ * Whether that many (at most the buffer's size) can be taken, after sending what goes; the caller asks again
+ * if not.  Who sends nothing for ten seconds meanwhile counts as dead.
+ */
+bool uart_tx_ready(struct uart *uart, size_t bytes, s_time_t now);
 
 /* Hands as much of the buffer to the device as it takes now. */
 void uart_tx_push(struct uart *uart);

@@ -348,6 +348,44 @@ static void test_full_buffer(void **state)
     clear();
 }
 
+/* dom0 does not write while the line is busy, but it does not wait for one that sends nothing for ever. */
+static void test_dead_line_and_dom0(void **state)
+{
+    static char block[1024];
+
+    (void)state;
+    memset(block, '.', sizeof(block));
+    clock_ns += SECONDS(100);
+    clear();
+    device.tx_budget = 0;
+    while (console_tx_ready(sizeof(block)))
+        console_write_guest(block, sizeof(block));
+    /* Slow is not dead. */
+    for (int i = 0; i < 20; i++) {
+        clock_ns += SECONDS(9);
+        assert_false(console_tx_ready(sizeof(block)));
+        device.tx_budget = 1;
+    }
+    device.tx_budget = 0;
+    assert_false(console_tx_ready(sizeof(block)));
+    clock_ns += SECONDS(11);
+    assert_true(console_tx_ready(sizeof(block)));
+    /* Once that is known there is no more waiting, until something is sent again. */
+    for (int i = 0; i < 40; i++) {
+        assert_true(console_tx_ready(sizeof(block)));
+        console_write_guest(block, sizeof(block));
+    }
+    device.tx_budget = 1;
+    while (console_tx_ready(sizeof(block)))
+        console_write_guest(block, sizeof(block));
+    device.tx_budget = ~0u;
+    interrupt(NULL);
+    assert_true(console_tx_ready(sizeof(block)));
+    console_write_guest("back\n", 5);
+    assert_string_equal(sent() + device.nr_sent - 6, "back\r\n");
+    clear();
+}
+
 static void receive(const char *input)
 {
     device.input = input;
@@ -650,6 +688,7 @@ int main(void)
         cmocka_unit_test(test_long_message),
         cmocka_unit_test(test_interrupts),
         cmocka_unit_test(test_full_buffer),
+        cmocka_unit_test(test_dead_line_and_dom0),
         cmocka_unit_test(test_long_answer),
         cmocka_unit_test(test_input),
         cmocka_unit_test(test_input_overflow),
