@@ -45,7 +45,7 @@ def test_virt_install(empty_disk):
         # It ends when pygrub is through and the guest runs: the console of the boot loader is another one.
         machine.run("wait $!", 900)
         machine.wait_guest("installed", 900)
-        found = machine.guest("installed", "cat /proc/cmdline; uname -r; ls /boot; findmnt -no SOURCE /; nproc; "
+        found = machine.guest("installed", "cat /proc/cmdline; uname -r; ls -1 /boot; findmnt -no SOURCE /; nproc; "
                               "ip -br -4 addr show enX0; systemctl is-system-running --wait", 600)
         lines = found.splitlines()
         assert re.search(r"root=UUID=\S+ ro console=hvc0$", lines[0]) and f"vmlinuz-{lines[1]}" in lines, found
