@@ -169,7 +169,7 @@ int efi_call(enum efi_service which, const uint64_t *args, uint64_t *status)
 
     *status = efi_call_raw(service[which], args);
 
-    flags = local_irq_save();
+    local_irq_disable(); /* off already if it faulted with them off; on after it as they were before */
     WRITE_ONCE(calling_cpu, NO_CPU);
     load_cr3(cr3);
     fpu_give_back(current);
