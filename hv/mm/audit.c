@@ -110,6 +110,8 @@ static void audit_upper_entry(struct audit *a, const struct page_info *table, un
                mfn_x(pte_mfn(e)), page->type_info);
     if (page == table)
         return;
+    if ((table->type_info & PGT_VALIDATED) && !(page->type_info & PGT_VALIDATED))
+        differ(a, "table %#lx is valid, not so %#lx below it", mfn_x(page_to_mfn(table)), mfn_x(pte_mfn(e)));
     audit_held(a, page);
     if (target_level == level) {
         expect(a, page)->linear++;

@@ -272,12 +272,34 @@ static void fill_vmm_slots(pte_t *l4, const struct domain *d)
         l4[VMM_L4_FIRST] = 0; /* until it is used as a kernel's: l4_set_m2p() */
 }
 
+/*
+ * The last entry of those that are done: if what stopped was a release, it may have stopped in the table
+ * below, which has lost some of its own references then. It is made whole before this table is called valid.
+ */
+static int complete_entry(pte_t e, const struct page_info *table, unsigned int level)
+{
+    struct page_info *target = mfn_to_page(pte_mfn(e));
+    int rc;
+
+    if (!(e & PTE_P) || target == table)
+        return 0;
+    if (pgt_level(READ_ONCE(target->type_info)) == level) /* linear, as in linear_get() */
+        rc = get_page_type_if_valid(target, PGT_TABLE(level)) ? 0 : -EINVAL;
+    else
+        rc = page_get_type(target, PGT_TABLE(level - 1));
+    if (likely(!rc))
+        page_put_type(target); /* not the last one, which the entry has */
+    return rc;
+}
+
 static int validate_table(struct page_info *page, const struct domain *d, unsigned int level)
 {
     pte_t *table = page_to_virt(page);
     unsigned int i = page->nr_validated;
     int rc = nonpresent_check_all(table, i, d);
 
+    if (i && !rc && !(level == 4 && is_vmm_slot(i - 1)))
+        rc = complete_entry(table[i - 1], page, level);
     if (unlikely(rc))
         return rc;
     for (i = next_present(table, i); i < PT_ENTRIES; i = next_present(table, i + 1)) {

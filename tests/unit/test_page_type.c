@@ -248,6 +248,34 @@ static void test_release_taken_over(void **state)
     check();
 }
 
+/* The same where the release stopped in a table below, which lost a part of its entries: it must be whole
+ * again. */
+static void test_release_of_tree_taken_over(void **state)
+{
+    struct mmuext_op op = {.cmd = MMUEXT_UNPIN_TABLE};
+
+    make_space(d0);
+    for (unsigned int i = 1; i < 6; i++)
+        entries(space.l2)[i] = pte(page_of(d0), RW);
+    assert_int_equal(ext(MMUEXT_PIN_L4_TABLE, space.l4), 0);
+    machine_preempt_every = 1;
+    op.arg1.mfn = mfn_of(space.l4);
+    assert_int_equal(machine_hypercall(hc_mmuext_op, (uint64_t)&op, 1, 0, DOMID_SELF, 1), -ERESTART);
+    assert_true(space.l2->type_info & PGT_PARTIAL);
+    check();
+    machine_run(0, d0->vcpu[1]);
+    assert_int_equal(ext(MMUEXT_PIN_L4_TABLE, space.l4), 0);
+    assert_int_equal(space.l4->type_info, PGT_L4 | PGT_PINNED | PGT_VALIDATED | 2);
+    assert_int_equal(space.l3->type_info, PGT_L3 | PGT_VALIDATED | 1);
+    assert_int_equal(space.l2->type_info, PGT_L2 | PGT_VALIDATED | 1);
+    check();
+    machine_run(0, d0->vcpu[0]);
+    assert_int_equal(ext(MMUEXT_TLB_FLUSH_LOCAL, NULL), 0);
+    assert_int_equal(current->mm.nr_pending, 0);
+    assert_int_equal(space.l4->type_info, PGT_L4 | PGT_PINNED | PGT_VALIDATED | 1);
+    check();
+}
+
 /* Without a context the audit must see what is wrong. */
 static void test_audit_finds(void **state)
 {
@@ -292,6 +320,7 @@ int main(void)
         TEST(test_preemption),
         TEST(test_preempted_refusal),
         TEST(test_release_taken_over),
+        TEST(test_release_of_tree_taken_over),
         TEST(test_audit_finds),
     };
 
