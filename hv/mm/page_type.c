@@ -346,8 +346,9 @@ void release_page_and_type_later(struct page_info *page)
     struct mm_vcpu *mm = &current->mm;
 
     /*
-     * One operation leaves at most one table of each level behind, and the next
-     * one begins only when none is left; callers that do not look after that pay.
+     * One operation leaves at most one table of each level behind, one that a linear
+     * entry named, and the tables it had before; the next one begins only when none
+     * is left. Callers that do not look after that pay.
      */
     if (mm->nr_pending == ARRAY_SIZE(mm->pending))
         put_page_and_type(page);

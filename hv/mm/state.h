@@ -28,7 +28,7 @@ struct mm_domain {
 
 struct mm_vcpu {
     /* Frames whose type and general reference a preempted operation has yet to drop (mm/page_type.h). */
-    struct page_info *pending[4];
+    struct page_info *pending[6];
     uint32_t nr_pending;
 };
 

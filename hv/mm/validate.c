@@ -1,4 +1,5 @@
 #include <base/atomic.h>
+#include <base/bug.h>
 #include <base/errno.h>
 #include <control/hypercall.h>
 #include <cpu/features.h>
@@ -107,6 +108,20 @@ static bool linear_count_step(struct page_info *page, int32_t step)
     }
 }
 
+/*
+ * Drops a type reference to a table of the level of one that is locked or busy. If it is the last by now,
+ * that must wait: the target's release may wait for its own lock, and for this very table, which may be below
+ * it.
+ */
+static void put_type_of_same_level(struct page_info *target)
+{
+    if (likely(page_put_type_not_last(target)))
+        return;
+    if (!get_page_again(target))
+        BUG(); /* 2^48 references cannot exist: each needs an entry of 8 bytes */
+    release_page_and_type_later(target);
+}
+
 /* The caller holds a general reference to the target, and keeps it on success. */
 static int linear_get(pte_t e, struct page_info *table, struct page_info *target, unsigned int level)
 {
@@ -120,7 +135,7 @@ static int linear_get(pte_t e, struct page_info *table, struct page_info *target
             return 0;
         atomic_dec(&target->linear_count);
     }
-    put_page_type(target);
+    put_type_of_same_level(target);
     return -EINVAL;
 }
 
@@ -172,28 +187,28 @@ struct page_info *table_entry_detach(pte_t e, struct page_info *table, unsigned 
     return target;
 }
 
-/* Undoes table_entry_detach() where the release of the target was preempted: the entry holds it still. */
-static void linear_reattach(pte_t e, struct page_info *table, unsigned int level)
-{
-    struct page_info *target = mfn_to_page(pte_mfn(e));
+/*
+ * -ERESTART: still held. ENTRY_LATER: done, but a linear entry was the last reference to a table of the same
+ * level, and current has yet to release that.
+ */
+#define ENTRY_LATER 1
 
-    if (pgt_level(READ_ONCE(target->type_info)) == level) {
-        atomic_inc(&target->linear_count);
-        atomic_dec(&table->linear_count);
-    }
-}
-
-/* -ERESTART: still held, but detached. */
 static int table_entry_put(pte_t e, struct page_info *table, unsigned int level, bool preemptible)
 {
     struct page_info *target = table_entry_detach(e, table, level);
 
     if (!target)
         return 0;
-    if (!preemptible)
+    if (!preemptible) {
         put_page_type(target);
-    else if (put_page_type_preemptible(target))
+    } else if (unlikely(pgt_level(READ_ONCE(target->type_info)) == level)) {
+        if (!page_put_type_not_last(target)) {
+            release_page_and_type_later(target);
+            return ENTRY_LATER;
+        }
+    } else if (put_page_type_preemptible(target)) {
         return -ERESTART;
+    }
     put_page(target);
     return 0;
 }
@@ -342,6 +357,7 @@ int invalidate_page(struct page_info *page, uint64_t type, bool preemptible)
 {
     unsigned int level = pgt_level(type);
     pte_t *table;
+    int rc;
 
     if (level == 1)
         invalidate_l1(page);
@@ -361,12 +377,11 @@ int invalidate_page(struct page_info *page, uint64_t type, bool preemptible)
             page->nr_validated = (uint16_t)i;
             continue;
         }
-        if (table_entry_put(table[i], page, level, preemptible)) {
-            linear_reattach(table[i], page, level);
-            return -ERESTART;
-        }
+        rc = table_entry_put(table[i], page, level, preemptible);
+        if (rc == -ERESTART)
+            return rc;
         page->nr_validated = (uint16_t)i;
-        if (i && preemptible && hypercall_preempt_check())
+        if (rc == ENTRY_LATER || (i && preemptible && hypercall_preempt_check()))
             return -ERESTART;
     }
 }

@@ -2,7 +2,9 @@
  * hv/mm/mmuext.c hv/mm/memory_op.c hv/mm/reservation.c hv/mm/exchange.c hv/mm/memory_maps.c hv/mm/retire.c
  * hv/mm/page_alloc.c hv/mm/teardown.c hv/mm/audit.c hv/mm/guest_access.c tests/unit/stubs/mm_machine.c
  * tests/unit/fixtures/page_tables.c */
+/* unit-ldflags: -Wl,--wrap=get_page_type_if_valid,--wrap=put_page_type_preemptible */
 #include <string.h>
+#include <unistd.h>
 
 #include <unit.h>
 #include <base/errno.h>
@@ -276,6 +278,108 @@ static void test_release_of_tree_taken_over(void **state)
     check();
 }
 
+/* What another CPU does just after a function of the VMM's returned, once. */
+static void (*meanwhile)(void);
+
+static void let_others_run(void)
+{
+    void (*fn)(void) = meanwhile;
+
+    meanwhile = NULL;
+    if (!fn)
+        return;
+    machine_run(1, d0->vcpu[1]);
+    fn();
+    machine_run(0, d0->vcpu[0]);
+}
+
+bool __real_get_page_type_if_valid(struct page_info *page, uint64_t type);
+bool __wrap_get_page_type_if_valid(struct page_info *page, uint64_t type);
+bool __wrap_get_page_type_if_valid(struct page_info *page, uint64_t type)
+{
+    bool valid = __real_get_page_type_if_valid(page, type);
+
+    let_others_run();
+    return valid;
+}
+
+int __real_put_page_type_preemptible(struct page_info *page);
+int __wrap_put_page_type_preemptible(struct page_info *page);
+int __wrap_put_page_type_preemptible(struct page_info *page)
+{
+    int rc = __real_put_page_type_preemptible(page);
+
+    if (rc)
+        let_others_run();
+    return rc;
+}
+
+static struct page_info *upper_l3;
+
+static void unpin_upper(void)
+{
+    assert_int_equal(ext(MMUEXT_UNPIN_TABLE, upper_l3), 0);
+}
+
+/*
+ * A linear entry alone keeps a table valid, which has to refuse one in the other direction just when that
+ * other table loses its last reference: its release, and with it that of the lower one, must wait for the
+ * lock.
+ */
+static void test_refused_linear_entry(void **state)
+{
+    make_space(d0);
+    upper_l3 = page_of(d0);
+    entries(upper_l3)[7] = pte(space.l3, RO);
+    assert_int_equal(ext(MMUEXT_PIN_L3_TABLE, space.l3), 0);
+    assert_int_equal(ext(MMUEXT_PIN_L3_TABLE, upper_l3), 0);
+    assert_int_equal(ext(MMUEXT_UNPIN_TABLE, space.l3), 0);
+    check();
+    meanwhile = unpin_upper;
+    alarm(10); /* a CPU that waits for its own lock waits for ever */
+    assert_int_equal(update(space.l3, 8, pte(upper_l3, RO)), -EINVAL);
+    alarm(0);
+    assert_null(meanwhile);
+    check();
+    assert_int_equal(ext(MMUEXT_TLB_FLUSH_LOCAL, NULL), 0);
+    assert_int_equal(current->mm.nr_pending, 0);
+    assert_int_equal(upper_l3->type_info & PGT_COUNT_MASK, 0);
+    assert_int_equal(space.l3->type_info & PGT_COUNT_MASK, 0);
+    check();
+}
+
+static void extend_chain(void)
+{
+    struct page_info *third = page_of(d0);
+
+    assert_int_equal(ext(MMUEXT_PIN_L3_TABLE, space.l3), 0);
+    assert_int_equal(ext(MMUEXT_PIN_L3_TABLE, third), 0);
+    (void)update(space.l3, 8, pte(third, RO));
+}
+
+/* Linear entries make no chains, also not while the release of one is preempted and its target taken again.
+ */
+static void test_no_linear_chain(void **state)
+{
+    struct mmuext_op op = {.cmd = MMUEXT_UNPIN_TABLE};
+
+    make_space(d0);
+    upper_l3 = page_of(d0);
+    entries(upper_l3)[7] = pte(space.l3, RO);
+    for (unsigned int i = 1; i < 6; i++)
+        entries(space.l3)[i] = pte(page_of(d0), RW);
+    assert_int_equal(ext(MMUEXT_PIN_L3_TABLE, space.l3), 0);
+    assert_int_equal(ext(MMUEXT_PIN_L3_TABLE, upper_l3), 0);
+    assert_int_equal(ext(MMUEXT_UNPIN_TABLE, space.l3), 0);
+    machine_preempt_every = 1;
+    meanwhile = extend_chain;
+    op.arg1.mfn = mfn_of(upper_l3);
+    assert_int_equal(machine_hypercall(hc_mmuext_op, (uint64_t)&op, 1, 0, DOMID_SELF, 0), -ERESTART);
+    let_others_run();
+    assert_true(upper_l3->nr_validated <= 7 || !entries(space.l3)[8]);
+    check();
+}
+
 /* Without a context the audit must see what is wrong. */
 static void test_audit_finds(void **state)
 {
@@ -321,6 +425,8 @@ int main(void)
         TEST(test_preempted_refusal),
         TEST(test_release_taken_over),
         TEST(test_release_of_tree_taken_over),
+        TEST(test_refused_linear_entry),
+        TEST(test_no_linear_chain),
         TEST(test_audit_finds),
     };
 
