@@ -57,7 +57,8 @@ static int flush_one(const struct gnttab_cache_flush *op, uint32_t *next)
         return -EINVAL;
     page = mfn_to_page(mfn);
     owner = READ_ONCE(page->owner);
-    if (!get_page_owned(page, owner))
+    /* What is no domain's memory cannot be mapped by a grant. */
+    if (owner >= DOMID_FIRST_RESERVED || !get_page_owned(page, owner))
         return -EINVAL;
     if (owner != current->domain->id)
         rc = find_mapping(mfn_x(mfn), next);

@@ -203,9 +203,6 @@ static void compare(struct audit *a, const struct page_info *page)
     /* A frame on its way to the allocator has its link in type_info (mm/retire.c). */
     uint64_t type = general ? count_of(page->type_info) : 0;
 
-    /* The VMM's own frames count what it likes (objects of a heap page); no guest may refer to them. */
-    if (page->owner == DOMID_INVALID && !e->general && !e->type)
-        return;
     if (general != e->general || type != e->type)
         differ(a, "frame %#lx of d%u (%#lx %#lx): %lu+%lu references, %u+%u found", mfn, page->owner,
                page->count_info, page->type_info, general, type, e->general, e->type);

@@ -8,8 +8,9 @@
  * Small objects: one free list per power of two from 16 to 2048 bytes, cut
  * from single frames. A frame's page_info says what it is cut into
  * (nr_validated: log2 of the object size) and how many objects are in use
- * (count_info's count), so a frame without objects goes back. Larger ones
- * are whole blocks of frames (nr_validated: 64 + order).
+ * (heap_objects), so a frame without objects goes back. Its reference count is
+ * 0 as that of all the VMM's own frames: nobody who names it can take one.
+ * Larger ones are whole blocks of frames (nr_validated: 64 + order).
  */
 #define MIN_SHIFT  4
 #define MAX_SHIFT  11
@@ -46,6 +47,7 @@ static bool refill(unsigned int shift)
     if (!page)
         return false;
     page->nr_validated = (uint16_t)shift;
+    page->heap_objects = 0;
     for (uint64_t offset = 0; offset < PAGE_SIZE; offset += 1UL << shift)
         object_list_add(&free_objects[shift], (struct free_object *)((char *)page_to_virt(page) + offset));
     return true;
@@ -79,7 +81,7 @@ void *xzalloc_bytes(size_t size)
     if (free_objects[shift].next || refill(shift)) {
         o = free_objects[shift].next;
         object_list_del(o);
-        virt_to_page(o)->count_info++;
+        virt_to_page(o)->heap_objects++;
     }
     spin_unlock_irqrestore(&heap_lock, irq);
     return o ? memset(o, 0, 1UL << shift) : NULL;
@@ -110,10 +112,9 @@ void xfree(void *p)
         return;
     }
     irq = spin_lock_irqsave(&heap_lock);
-    BUG_ON(shift < MIN_SHIFT || !(page->count_info & PGC_COUNT_MASK));
+    BUG_ON(shift < MIN_SHIFT || !page->heap_objects);
     object_list_add(&free_objects[shift], p);
-    page->count_info--;
-    if (!(page->count_info & PGC_COUNT_MASK))
+    if (!--page->heap_objects)
         release_frame(page, shift);
     spin_unlock_irqrestore(&heap_lock, irq);
 }

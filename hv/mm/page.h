@@ -20,8 +20,9 @@ struct page_info {
     uint16_t owner;        /* domain id; DOMID_INVALID: free or the VMM's own */
     uint16_t nr_validated; /* entries done when validation or invalidation was preempted */
     union {
-        uint32_t tlb_stamp;   /* TLB clock when the type count last became zero */
-        int32_t linear_count; /* while a page table: linear mappings, see page_type.h */
+        uint32_t tlb_stamp;    /* TLB clock when the type count last became zero */
+        int32_t linear_count;  /* while a page table: linear mappings, see page_type.h */
+        uint32_t heap_objects; /* of the VMM's heap: objects in use, see heap.c */
     };
 };
 _Static_assert(sizeof(struct page_info) == 32, "page_info is one half cache line");
