@@ -31,12 +31,13 @@ static int copy_across(void *dst, const void *src, size_t len)
 
 int copy_from_guest_len(void *dst, uint64_t gva, size_t len)
 {
-    return guest_range_ok(gva, len) ? copy_across(dst, (const void *)gva, len) : -EFAULT;
+    return guest_range_ok(gva, len) ? copy_across(dst, (const void *)guest_address_nospec(gva), len)
+                                    : -EFAULT;
 }
 
 int copy_to_guest_len(uint64_t gva, const void *src, size_t len)
 {
-    return guest_range_ok(gva, len) ? copy_across((void *)gva, src, len) : -EFAULT;
+    return guest_range_ok(gva, len) ? copy_across((void *)guest_address_nospec(gva), src, len) : -EFAULT;
 }
 
 int clear_guest(uint64_t gva, size_t len)
@@ -46,6 +47,7 @@ int clear_guest(uint64_t gva, size_t len)
 
     if (!guest_range_ok(gva, len))
         return -EFAULT;
+    gva = guest_address_nospec(gva);
     __asm__ __volatile__(
         STAC "cld\n1: rep stosq\n\tmovl %k[rest], %%ecx\n4: rep stosb\n\t" GUEST_ACCESS_END EXTABLE(1b, 3b)
             EXTABLE(4b, 3b)

@@ -19,6 +19,34 @@
 /* Whether [gva, gva+len) lies outside the VMM's range and is canonical. */
 bool guest_range_ok(uint64_t gva, size_t len);
 
+#define GUEST_LOW_END 0x0000800000000000UL
+
+/*
+ * For accesses so short that they cannot leap over the non-canonical hole: one
+ * that begins below it and runs into it faults, and one that wraps at the top
+ * ends in the guest's own lowest page.
+ */
+static __always_inline bool guest_address_ok(uint64_t gva)
+{
+    return gva - GUEST_LOW_END >= VMM_VIRT_END - GUEST_LOW_END;
+}
+
+/*
+ * An address that passed the check as it is. Where the CPU only guesses that it did (bounds-check bypass,
+ * CVE-2017-5753), 0: what lies in the VMM's range is not loaded, to choose an address of the next load.
+ */
+static __always_inline uint64_t guest_address_nospec(uint64_t gva)
+{
+    uint64_t mask;
+
+    /* The borrow is set just for those that are refused. */
+    __asm__("cmp %2, %1; sbb %0, %0"
+            : "=r"(mask)
+            : "r"(gva - GUEST_LOW_END), "r"(VMM_VIRT_END - GUEST_LOW_END)
+            : "cc");
+    return gva & ~mask;
+}
+
 #ifdef HOSPES_UNIT_TEST
 
 /* Tests bring a guest's memory of their own. */
@@ -32,18 +60,6 @@ int clear_guest(uint64_t gva, size_t len) __must_check;
 int copy_from_guest_len(void *dst, uint64_t gva, size_t len) __must_check;
 int copy_to_guest_len(uint64_t gva, const void *src, size_t len) __must_check;
 int clear_guest(uint64_t gva, size_t len) __must_check;
-
-#define GUEST_LOW_END 0x0000800000000000UL
-
-/*
- * For accesses so short that they cannot leap over the non-canonical hole: one
- * that begins below it and runs into it faults, and one that wraps at the top
- * ends in the guest's own lowest page.
- */
-static __always_inline bool guest_address_ok(uint64_t gva)
-{
-    return gva - GUEST_LOW_END >= VMM_VIRT_END - GUEST_LOW_END;
-}
 
 /* One move each; `err` is set to -EFAULT by the fault's continuation. */
 #define GUEST_ACCESS_END                                                                                     \
@@ -147,6 +163,7 @@ static __always_inline __must_check int copy_from_guest(void *dst, uint64_t gva,
         return copy_from_guest_len(dst, gva, len);
     if (unlikely(!guest_address_ok(gva)))
         return -EFAULT;
+    gva = guest_address_nospec(gva);
     if (len == 8)
         rc = guest_load64(v, gva);
     else if (len == 16)
@@ -166,6 +183,7 @@ static __always_inline __must_check int copy_to_guest(uint64_t gva, const void *
         return copy_to_guest_len(gva, src, len);
     if (unlikely(!guest_address_ok(gva)))
         return -EFAULT;
+    gva = guest_address_nospec(gva);
     if (len == 4) {
         __builtin_memcpy(&v32, src, 4);
         return guest_store32(gva, v32);

@@ -25,6 +25,7 @@ static __always_inline bool store_frame(const struct vcpu *v, const struct cpu_u
 
     if (unlikely(!guest_address_ok(sp)))
         return false;
+    sp = guest_address_nospec(sp);
     guest_stores_begin();
     guest_put64(sp, regs->rcx, fault);
     guest_put64(sp + 8, regs->r11, fault);

@@ -40,7 +40,7 @@ static __always_inline int load_frame(struct frame *f, struct cpu_user_regs *reg
         : [err] "+r"(err), [word] "=&r"(word), [rax] "=m"(regs->rax), [r11] "=m"(regs->r11),
           [rcx] "=m"(regs->rcx), [flags] "=&r"(f->flags), [rip] "=&r"(f->rip), [cs] "=&r"(f->cs),
           [rflags] "=&r"(f->rflags), [rsp] "=&r"(f->rsp), [ss] "=&r"(f->ss)
-        : [va] "r"(regs->rsp), [efault] "i"(-EFAULT)
+        : [va] "r"(guest_address_nospec(regs->rsp)), [efault] "i"(-EFAULT)
         : "memory");
     return err;
 }
