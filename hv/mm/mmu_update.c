@@ -9,6 +9,9 @@
 #include <xen/xen.h>
 
 #define CHUNK 16 /* requests fetched at a time */
+/* Requests after which a table is unlocked in any case, a multiple of CHUNK: others wait for it, and do
+ * nothing else. */
+#define LOCKED_MAX 256
 
 #define NO_FRAME ~0UL /* no request names it */
 
@@ -139,6 +142,8 @@ static uint32_t run_batch(struct batch *b, uint64_t gva, uint32_t count, int *rc
             *rc = -ERESTART;
             break;
         }
+        if (done % LOCKED_MAX == 0)
+            drop_table(b);
         *rc = copy_from_guest(req, gva + done * sizeof(req[0]), n * sizeof(req[0]));
         if (likely(!*rc))
             *rc = run_chunk(b, req, n, done + n < count, &done);

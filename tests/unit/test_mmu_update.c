@@ -2,6 +2,7 @@
  * hv/mm/mmuext.c hv/mm/memory_op.c hv/mm/reservation.c hv/mm/exchange.c hv/mm/memory_maps.c hv/mm/retire.c
  * hv/mm/page_alloc.c hv/mm/teardown.c hv/mm/audit.c hv/mm/guest_access.c tests/unit/stubs/mm_machine.c
  * tests/unit/fixtures/page_tables.c */
+/* unit-ldflags: -Wl,--wrap=copy_from_guest */
 #include <string.h>
 
 #include <unit.h>
@@ -251,6 +252,32 @@ static void test_shared_pages(void **state)
     assert_int_equal(fixed->count_info & PGC_STATE_MASK, PGC_STATE_FREE);
 }
 
+static unsigned int locked_fetches, longest_hold;
+
+int __real_copy_from_guest(void *dst, uint64_t gva, size_t len);
+int __wrap_copy_from_guest(void *dst, uint64_t gva, size_t len);
+int __wrap_copy_from_guest(void *dst, uint64_t gva, size_t len)
+{
+    locked_fetches = space.l1 && (space.l1->type_info & PGT_LOCKED) ? locked_fetches + 1 : 0;
+    longest_hold = MAX(longest_hold, locked_fetches);
+    return __real_copy_from_guest(dst, gva, len);
+}
+
+/* Another vCPU that wants the same table has it soon, however long the batch. */
+static void test_long_batch(void **state)
+{
+    static struct mmu_update u[4096];
+
+    run_on_space();
+    for (unsigned int i = 0; i < ARRAY_SIZE(u); i++)
+        u[i] = (struct mmu_update){.ptr = (mfn_of(space.l1) << PAGE_SHIFT) + i % 512 * 8,
+                                   .val = pte(space.data, RO)};
+    longest_hold = 0;
+    assert_int_equal(machine_hypercall(hc_mmu_update, (uint64_t)u, ARRAY_SIZE(u), 0, DOMID_SELF, 0), 0);
+    assert_in_range(longest_hold, 1, 16);
+    check();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +286,7 @@ int main(void)
         TEST(test_upper_updates), TEST(test_linear_tables),
         TEST(test_l1tf),          TEST(test_baseptr),
         TEST(test_cr3_loads),     TEST(test_shared_pages),
+        TEST(test_long_batch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
