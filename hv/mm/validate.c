@@ -18,9 +18,16 @@ bool l1tf_domu __ro_after_init;
 bool xpti_dom0 __ro_after_init;
 bool xpti_domu __ro_after_init;
 
+#define FRAMES_1G (1UL << (30 - PAGE_SHIFT))
+
+/*
+ * An entry of an upper level may be taken for a large page, of which the lower bits of the address count for
+ * nothing: a hole names the RAM around it as well. And what is no RAM of ours may be cached too.
+ */
 int nonpresent_pte_check(pte_t e, const struct domain *d)
 {
-    return unlikely(d->is_hardware ? l1tf_dom0 : l1tf_domu) && (e & PTE_ADDR_MASK) && mfn_valid(pte_mfn(e))
+    return unlikely(d->is_hardware ? l1tf_dom0 : l1tf_domu) && (e & (PTE_ADDR_MASK | PTE_PSE)) &&
+                   mfn_x(pte_mfn(e)) < ROUND_UP(max_page, FRAMES_1G)
                ? -EINVAL
                : 0;
 }

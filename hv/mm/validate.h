@@ -16,7 +16,7 @@ struct domain;
 
 /*
  * The CPU may speculate through non-present entries to what the L1 cache holds
- * (L1TF): their address bits must not name RAM then. Set at boot.
+ * (L1TF): their address must not be one below the end of RAM then. Set at boot.
  */
 extern bool l1tf_dom0, l1tf_domu;
 /* Options; -1: no choice. */

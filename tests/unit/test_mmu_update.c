@@ -173,6 +173,12 @@ static void test_l1tf(void **state)
     assert_int_equal(update(space.l1, 1, pte(space.data, 0)), -EINVAL);
     assert_int_equal(update(space.l2, 1, pte(space.data, 0)), -EINVAL);
     assert_int_equal(update(space.l1, 1, 1UL << 45), 0);
+    mfn_to_page(_mfn(5))->count_info = PGC_STATE_NONE; /* a hole */
+    assert_int_equal(update(space.l2, 1, pte_make(_mfn(5), PTE_PSE)), -EINVAL);
+    mfn_to_page(_mfn(5))->count_info = PGC_STATE_INUSE;
+    assert_int_equal(update(space.l3, 1, pte_make(_mfn(MACHINE_FRAMES + 1), PTE_PSE)), -EINVAL);
+    assert_int_equal(update(space.l3, 1, PTE_PSE), -EINVAL);
+    assert_int_equal(update(space.l3, 1, PTE_RW), 0);
     space.l1 = page_of(d1);
     entries(space.l1)[511] = pte(space.data, 0);
     assert_int_equal(ext(MMUEXT_PIN_L1_TABLE, space.l1), -EINVAL);
