@@ -75,16 +75,18 @@ static bool mark_v1(grant_entry_v1_t *e, domid_t user, bool readonly)
     return false;
 }
 
-static bool mark_v2(const struct grant_table *gt, grant_ref_t ref, struct active_grant *act, domid_t user,
-                    bool readonly, bool copy)
+/* *word: flags and domain number by which it was allowed. */
+static bool mark_v2(const struct grant_table *gt, struct grant_pin *pin, struct active_grant *act,
+                    domid_t user, bool copy, uint32_t *word)
 {
-    grant_entry_v2_t *e = grant_v2(gt, ref);
-    grant_status_t *status = grant_status(gt, ref);
+    grant_entry_v2_t *e = grant_v2(gt, pin->ref);
+    grant_status_t *status = grant_status(gt, pin->ref);
 
-    if (!entry_allows(header_word(&e->hdr), user, readonly, copy))
+    if (!entry_allows(header_word(&e->hdr), user, pin->readonly, copy))
         return false;
-    atomic_or(status, use_bits(readonly)); /* a full barrier */
-    if (entry_allows(header_word(&e->hdr), user, readonly, copy))
+    atomic_or(status, use_bits(pin->readonly)); /* a full barrier */
+    *word = header_word(&e->hdr);
+    if (entry_allows(*word, user, pin->readonly, copy))
         return true;
     atomic_and(status, (grant_status_t)~unused_bits(act));
     return false;
@@ -97,11 +99,13 @@ static void unmark(const struct grant_table *gt, grant_ref_t ref, const struct a
     atomic_and(bits, (uint16_t)~unused_bits(act));
 }
 
-/* What the entry grants. It is marked, but the guest may write to it all the same: each part is read once. */
-static bool read_v2(const struct grant_table *gt, struct grant_pin *pin)
+/*
+ * What the entry grants. It is marked, but the guest may write to it all the same: each part is read once,
+ * and of which kind it is say the flags that mark_v2() saw.
+ */
+static bool read_v2(const struct grant_table *gt, struct grant_pin *pin, uint16_t flags)
 {
     const grant_entry_v2_t *e = grant_v2(gt, pin->ref);
-    uint16_t flags = word_flags(header_word(&e->hdr));
 
     if ((flags & GTF_type_mask) == GTF_transitive) {
         pin->next = grant_find_domain(READ_ONCE(e->transitive.trans_domid));
@@ -130,6 +134,7 @@ static int16_t pin_locked(struct grant_pin *pin, domid_t user, bool copy)
 {
     const struct grant_table *gt = pin->d->grant;
     struct active_grant *act;
+    uint32_t word = 0;
     bool in_use, ok;
 
     if (pin->ref >= grant_entries(gt))
@@ -141,14 +146,14 @@ static int16_t pin_locked(struct grant_pin *pin, domid_t user, bool copy)
     if (act->readers + act->writers > INT32_MAX)
         return GNTST_no_space;
     if (gt->version == 2)
-        ok = mark_v2(gt, pin->ref, act, user, pin->readonly, copy);
+        ok = mark_v2(gt, pin, act, user, copy, &word);
     else
         ok = mark_v1(grant_v1(gt, pin->ref), user, pin->readonly);
     if (!ok)
         return GNTST_general_error;
 
     if (gt->version == 2)
-        ok = read_v2(gt, pin);
+        ok = read_v2(gt, pin, word_flags(word));
     else
         pin->mfn = _mfn(READ_ONCE(grant_v1(gt, pin->ref)->frame));
     /* A plain entry in use stays what it was when it began to be, whatever the guest writes. */

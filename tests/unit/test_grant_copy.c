@@ -1,11 +1,16 @@
 /* unit: hv/grant/table.c hv/grant/pin.c hv/grant/maptrack.c hv/grant/map.c hv/grant/copy.c
  * hv/grant/grant_op.c hv/grant/transfer.c hv/grant/cache.c tests/unit/stubs/machine.c
  * tests/unit/fixtures/domains.c tests/unit/fixtures/grant.c */
+#define _GNU_SOURCE /* registers of a signal */
 #include <unit.h>
+#include <signal.h>
+#include <ucontext.h>
 #include <base/errno.h>
 #include <control/hypercall.h>
 #include <mm/page_type.h>
 #include "fixtures/grant.h"
+
+#define TRAP_FLAG 0x100 /* of RFLAGS */
 
 static void test_copy(void **state)
 {
@@ -97,6 +102,82 @@ static void test_transitive(void **state)
     assert_int_equal(copy(c), GNTST_general_error);
 }
 
+/*
+ * Another CPU of the granting domain writes to the entry in the middle of grant_pin(): the pin is taken in
+ * single steps.
+ */
+static volatile unsigned int steps, write_at; /* counted, and after which of them; write_at 0: no stepping */
+static volatile uint16_t *written;
+static uint16_t new_flags;
+
+static void step(int number, siginfo_t *info, void *context)
+{
+    greg_t *flags = &((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL];
+
+    if (write_at && ++steps == write_at) {
+        *written = new_flags;
+        write_at = 0;
+    }
+    *flags = write_at ? *flags | TRAP_FLAG : *flags & ~TRAP_FLAG;
+}
+
+/* What grant_pin() says of entry 9 of domain 1 for a map; *n is 0 if it was done before the write. */
+static int16_t pin_in_steps(struct grant_pin *pin, uint16_t flags, unsigned int *n)
+{
+    int16_t status;
+
+    steps = 0;
+    new_flags = flags;
+    write_at = *n;
+    raise(SIGTRAP); /* begins it */
+    status = grant_pin(pin, &domains[1], 9, 0, true, false);
+    *n = write_at ? 0 : *n;
+    write_at = 0;
+    return status;
+}
+
+/* A map may use plain grants alone, and which kind an entry is of is decided once. */
+static void becomes(grant_entry_v2_t *e, uint16_t flags)
+{
+    unsigned int pinned = 0;
+
+    /* Between two looks at the entry lie dozens of instructions here: every fifth will do. */
+    for (unsigned int n = 1, tried = 1; tried; n += 5) {
+        struct grant_pin pin;
+        int16_t status;
+
+        e->hdr.flags = GTF_permit_access;
+        tried = n;
+        status = pin_in_steps(&pin, flags, &tried);
+        if (status)
+            continue;
+        assert_null(pin.next);
+        assert_int_equal(pin.length, 0);
+        assert_int_equal(mfn_x(pin.mfn), 10);
+        grant_unpin(&pin);
+        pinned++;
+    }
+    assert_true(pinned > 1); /* not only the one without a write */
+}
+
+static void test_kind_changes(void **state)
+{
+    struct sigaction action = {.sa_sigaction = step, .sa_flags = SA_SIGINFO};
+    grant_entry_v2_t *e;
+
+    use_v2(1);
+    e = (grant_entry_v2_t *)domains[1].grant->shared[0];
+    e[10].hdr = (grant_entry_header_t){GTF_permit_access, 1};
+    e[9].sub_page.page_off = 1; /* or the domain that a transitive grant leads to */
+    e[9].sub_page.length = 8;
+    e[9].sub_page.frame = 10; /* or its entry there */
+    written = &e[9].hdr.flags;
+    assert_int_equal(sigaction(SIGTRAP, &action, NULL), 0);
+    becomes(&e[9], GTF_transitive);
+    becomes(&e[9], GTF_permit_access | GTF_sub_page);
+    signal(SIGTRAP, SIG_DFL);
+}
+
 static long cache_flush(uint64_t address, uint16_t offset, uint16_t length, uint32_t kind)
 {
     struct gnttab_cache_flush f = {.a.dev_bus_addr = address, .offset = offset, .length = length, .op = kind};
@@ -133,10 +214,8 @@ static void test_cache_flush(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_copy),
-        TEST(test_v2_parts),
-        TEST(test_transitive),
-        TEST(test_cache_flush),
+        TEST(test_copy),         TEST(test_v2_parts),    TEST(test_transitive),
+        TEST(test_kind_changes), TEST(test_cache_flush),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
