@@ -58,14 +58,20 @@ static int flush_one(const struct gnttab_cache_flush *op, uint32_t *next)
     page = mfn_to_page(mfn);
     owner = READ_ONCE(page->owner);
     /* What is no domain's memory cannot be mapped by a grant. */
-    if (owner >= DOMID_FIRST_RESERVED || !get_page_owned(page, owner))
+    if (owner >= DOMID_FIRST_RESERVED)
         return -EINVAL;
+    /* Before a reference is taken: on a frame that is none of its business it could keep the owner from
+     * giving that away (page_steal()). */
     if (owner != current->domain->id)
         rc = find_mapping(mfn_x(mfn), next);
+    if (rc)
+        return rc;
+    if (!get_page_owned(page, owner))
+        return -EINVAL;
     /* To drop lines without writing them back would undo writes of others. */
-    if (!rc && op->op == GNTTAB_CACHE_INVAL)
+    if (op->op == GNTTAB_CACHE_INVAL)
         rc = -EOPNOTSUPP;
-    if (!rc)
+    else
         flush_lines((const char *)page_to_virt(page) + op->offset, op->length);
     put_page(page);
     return rc;
