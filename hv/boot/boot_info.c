@@ -50,8 +50,8 @@ void __init boot_add_memory(uint64_t addr, uint64_t size, uint32_t type)
 
     if (!type)
         type = E820_RESERVED;
-    /* EFI's maps have many neighbours of one kind. */
-    if (last && last->type == type && last->addr + last->size == addr) {
+    /* EFI's maps have many neighbours of one kind. One that wraps around is left to e820_sanitize(). */
+    if (last && last->type == type && last->addr + last->size == addr && addr + size >= addr) {
         last->size += size;
         return;
     }

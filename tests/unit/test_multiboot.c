@@ -226,6 +226,22 @@ static void test_many(void **state)
     assert_int_equal(message_lines(), 2);
 }
 
+/* Neighbours of one kind, the second of which goes beyond the end of addresses: the first must stay. */
+static void test_neighbour_wraps(void **state)
+{
+    boot_add_memory(0, 0x1000, E820_RESERVED);
+    boot_add_memory(0x1000, UINT64_MAX, E820_RESERVED);
+    e820_sanitize(&host_e820);
+    assert_int_equal(host_e820.nr, 1);
+    assert_int_equal(host_e820.entry[0].addr, 0);
+    assert_int_equal(host_e820.entry[0].size, UINT64_MAX);
+
+    host_e820.nr = 0;
+    boot_add_memory(0x100000, 0x7ff00000, E820_RAM);
+    boot_add_memory(0x80000000, -0x10000000ul, E820_RAM);
+    assert_int_equal(e820_sanitize(&host_e820), 0x7ff00000);
+}
+
 static void check(uint32_t start, uint32_t end)
 {
     reset(NULL);
@@ -388,10 +404,15 @@ static void test_multiboot1(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_typical),    TEST(test_broken_lists),
-        TEST(test_short_tags), TEST(test_many),
-        TEST(test_modules),    TEST(test_map_of_small_entries),
-        TEST(test_efi_map),    TEST(test_efi_map_of_short_descriptors),
+        TEST(test_typical),
+        TEST(test_broken_lists),
+        TEST(test_short_tags),
+        TEST(test_many),
+        TEST(test_neighbour_wraps),
+        TEST(test_modules),
+        TEST(test_map_of_small_entries),
+        TEST(test_efi_map),
+        TEST(test_efi_map_of_short_descriptors),
         TEST(test_multiboot1),
     };
 
