@@ -1,6 +1,8 @@
+#include <base/bug.h>
 #include <base/compiler.h>
 #include <boot/e820.h>
 #include <console/printk.h>
+#include <mm/layout.h>
 #include <mm/page.h>
 
 #define LOW_PAGE_FIRST 8    /* frame numbers */
@@ -137,9 +139,16 @@ uint64_t e820_sanitize(struct boot_e820 *map)
         }
     }
     merge_neighbours(map);
-    for (uint32_t i = 0; i < map->nr; i++)
-        if (map->entry[i].type == E820_RAM)
-            ram += map->entry[i].size;
+    for (uint32_t i = 0; i < map->nr; i++) {
+        const struct e820_entry *e = &map->entry[i];
+
+        if (e->type != E820_RAM)
+            continue;
+        /* Before anything is computed from such addresses; nothing wraps any more. */
+        if (e->addr + e->size > DIRECTMAP_END - DIRECTMAP_START)
+            boot_refuse("memory map: RAM at %#lx is beyond what this VMM can address", e->addr);
+        ram += e->size;
+    }
     return ram;
 }
 

@@ -1,5 +1,4 @@
 #include <boot/e820.h>
-#include <base/bug.h>
 #include <console/printk.h>
 #include <lib/string.h>
 #include <mm/boot_alloc.h>
@@ -19,6 +18,9 @@
 #define FRAMES_PER_M2P    (CHUNK_SIZE / sizeof(uint64_t))
 #define MAX_CHUNKS        (1UL << 16) /* 16 TiB of address space */
 #define LOW_MEMORY_FRAMES 0x100
+
+_Static_assert((DIRECTMAP_END - DIRECTMAP_START) / PAGE_SIZE <= MAX_CHUNKS * FRAMES_PER_CHUNK,
+               "what e820_sanitize() lets pass has a place in the frame table");
 
 uint64_t max_page __ro_after_init;
 uint64_t total_pages __ro_after_init;
@@ -69,9 +71,6 @@ void __init frametable_init(void)
     for (uint32_t i = 0; i < host_e820.nr; i++) {
         if (!ram_frames(&host_e820.entry[i], &start, &end))
             continue;
-        if (end > MAX_CHUNKS * FRAMES_PER_CHUNK)
-            boot_refuse("memory map: RAM at %#lx is beyond what this VMM can address",
-                        host_e820.entry[i].addr);
         map_tables_for(start, end - 1);
         max_page = end;
         total_pages += end - start;

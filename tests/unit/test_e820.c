@@ -105,6 +105,29 @@ static void test_broken(void **state)
     assert_int_equal(map.entry[0].size, 0xa000);
 }
 
+static void too_far(uint64_t addr, uint64_t size)
+{
+    map.nr = 0;
+    add(0x100000, 0x7ff00000, E820_RAM);
+    add(addr, size, E820_RAM);
+    clear_messages();
+    expect_assert_failure(e820_sanitize(&map));
+    assert_non_null(strstr(messages, "is beyond what this VMM can address"));
+}
+
+/* More than the direct map has room for, and what would wrap when it is made whole pages. */
+static void test_far(void **state)
+{
+    too_far(5ul << 40, 0x1000);
+    too_far(4ul << 40, (1ul << 40) + 1);
+    too_far(1ul << 62, 1ul << 62);
+    too_far(UINT64_MAX - 0x7ff, 0x400);
+    map.nr = 0;
+    add(0x100000, (5ul << 40) - 0x100000, E820_RAM);
+    add(1ul << 62, 1ul << 62, E820_RESERVED);
+    assert_int_equal(e820_sanitize(&map), (5ul << 40) - 0x100000);
+}
+
 /* A full map cannot take the pieces of what is split: they must not become RAM. */
 static void test_full(void **state)
 {
@@ -150,8 +173,9 @@ static void test_low_pages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_typical), cmocka_unit_test(test_against_model), cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_full),    cmocka_unit_test(test_low_pages),
+        cmocka_unit_test(test_typical),   cmocka_unit_test(test_against_model), cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_far),       cmocka_unit_test(test_full),          cmocka_unit_test(test_far),
+        cmocka_unit_test(test_low_pages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
