@@ -24,9 +24,7 @@
 #include <xen/elfnote.h>
 #include <xen/xen.h>
 
-#define BOOT_ALIGN (4UL << 20)   /* the mapping ends at a multiple of this ... */
-#define BOOT_SLACK (512UL << 10) /* ... at least this far behind the last thing in it */
-#define MIN_PAGES  ((32UL << 20) / PAGE_SIZE)
+#define MIN_PAGES ((32UL << 20) / PAGE_SIZE)
 
 static struct dom0_chunk chunks[DOM0_MAX_CHUNKS] __initdata;
 
@@ -72,69 +70,6 @@ static void __init dom0_write(const struct dom0_layout *l, uint64_t paddr, const
 static uint64_t __init page_up(uint64_t x)
 {
     return ROUND_UP(x, PAGE_SIZE);
-}
-
-/* The number of page tables depends on where the mapping ends, and that on their number. */
-static void __init place_tables(struct dom0_layout *l)
-{
-    uint64_t end;
-
-    l->nr_tables = 4;
-    for (;;) {
-        end = l->tables_va + (l->nr_tables + 1) * PAGE_SIZE + BOOT_SLACK;
-        end = ROUND_UP(end, BOOT_ALIGN);
-
-        uint64_t needed = 1 + dom0_count_tables(l->virt_base, end);
-
-        if (needed <= l->nr_tables)
-            break;
-        l->nr_tables = needed;
-    }
-    l->stack_va = l->tables_va + l->nr_tables * PAGE_SIZE;
-    l->end_va = end;
-}
-
-static void __init choose_layout(struct dom0_layout *l, const struct kernel_image *k,
-                                 const struct boot_module *initrd, uint64_t nr_pages)
-{
-    uint64_t va = page_up(k->virt_end), pfn;
-
-    l->nr_pages = nr_pages;
-    l->virt_base = k->virt_base;
-    l->image_start = k->virt_start;
-    l->image_end = k->virt_end;
-    l->initrd_bytes = initrd ? initrd->end - initrd->start : 0;
-    l->initrd_pages = page_up(l->initrd_bytes) / PAGE_SIZE;
-    l->initrd_mapped = !k->mod_start_pfn;
-    l->p2m_pages = DIV_ROUND_UP(nr_pages * sizeof(uint64_t), PAGE_SIZE);
-    l->p2m_mapped = !k->has_init_p2m;
-    if (l->initrd_mapped) {
-        l->initrd_pfn = dom0_va_to_pfn(l, va);
-        va += l->initrd_pages * PAGE_SIZE;
-    }
-    if (l->p2m_mapped) {
-        l->p2m_va = va;
-        l->p2m_pfn = dom0_va_to_pfn(l, va);
-        va += l->p2m_pages * PAGE_SIZE;
-    }
-    l->start_info_va = va;
-    l->tables_va = va + PAGE_SIZE;
-    place_tables(l);
-
-    pfn = dom0_va_to_pfn(l, l->end_va);
-    if (!l->initrd_mapped) {
-        l->initrd_pfn = pfn;
-        pfn += l->initrd_pages;
-    }
-    if (!l->p2m_mapped) {
-        l->p2m_va = k->init_p2m;
-        l->p2m_pfn = pfn;
-        l->p2m_table_pages = dom0_count_tables(l->p2m_va, l->p2m_va + l->p2m_pages * PAGE_SIZE);
-        pfn += l->p2m_pages + l->p2m_table_pages;
-    }
-    if (pfn > nr_pages)
-        boot_refuse("too little memory: dom0 gets %lu MiB, its kernel and RAM disk need %lu", nr_pages >> 8,
-                    pfn >> 8);
 }
 
 static void __init add_chunk(struct dom0_layout *l, uint64_t pfn, mfn_t mfn, uint64_t pages)
@@ -331,7 +266,7 @@ void __init dom0_create(void)
     dom0->mm.max_pages = size.max_pages;
     if (size.pages < MIN_PAGES)
         boot_refuse("too little memory: dom0 would get %lu MiB", size.pages >> 8);
-    choose_layout(&layout, &kernel, initrd, size.pages);
+    dom0_choose_layout(&layout, &kernel, initrd, size.pages);
     allocate_memory(dom0, &layout, initrd);
     load_image(&layout, &kernel);
     write_p2m(&layout);

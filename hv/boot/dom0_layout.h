@@ -34,6 +34,13 @@ struct dom0_layout {
     struct dom0_chunk *chunks; /* by rising pfn */
 };
 
+struct kernel_image;
+struct boot_module;
+
+/* All but the chunks, for a domain of nr_pages; initrd may be NULL. What does not fit ends the boot. */
+void dom0_choose_layout(struct dom0_layout *l, const struct kernel_image *k, const struct boot_module *initrd,
+                        uint64_t nr_pages);
+
 /* Frame behind a pfn below nr_pages. */
 mfn_t dom0_mfn(const struct dom0_layout *l, uint64_t pfn);
 /* Virtual addresses of the mapping at virt_base. */
