@@ -2,6 +2,7 @@
 #include <base/errno.h>
 #include <boot/cmdline.h>
 #include <boot/dom0.h>
+#include <domain/domain.h>
 #include <lib/parse.h>
 #include <lib/string.h>
 
@@ -81,8 +82,10 @@ static int __init parse_dom0_max_vcpus(const char *value)
     const char *s = value;
 
     if (*s != '-') {
-        if (parse_u64(s, &s, 10, &low) || low < 1 || low > ~0u)
+        if (parse_u64(s, &s, 10, &low) || low < 1)
             return -EINVAL;
+        if (low > MAX_VCPUS_PER_DOMAIN)
+            return -ERANGE;
         if (!*s)
             high = low;
     }

@@ -103,7 +103,8 @@ static void test_vcpus(void **state)
     };
     static const char *const bad[] = {"dom0_max_vcpus=0",     "dom0_max_vcpus=x",
                                       "dom0_max_vcpus=4-2",   "dom0_max_vcpus=2,",
-                                      "dom0_max_vcpus=1-2-3", "dom0_max_vcpus=4294967296"};
+                                      "dom0_max_vcpus=1-2-3", "dom0_max_vcpus=4294967296",
+                                      "dom0_max_vcpus=8193",  "dom0_max_vcpus=8193-9000"};
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(choose(cases[i].option).vcpus, cases[i].vcpus);
