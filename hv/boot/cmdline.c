@@ -4,6 +4,7 @@
 #include <console/printk.h>
 #include <lib/ctype.h>
 #include <lib/parse.h>
+#include <lib/printf.h>
 #include <lib/string.h>
 
 _Static_assert(sizeof(struct boot_option) == 32, "the linker lays them out as an array");
@@ -222,6 +223,14 @@ __init void cmdline_parse(const char *line, bool skip_image_name)
 const char *cmdline_dom0_args(void)
 {
     return dom0_args;
+}
+
+void __init cmdline_for_dom0(char *dst, size_t size, const char *given)
+{
+    int len = snprintf(dst, size, "%s%s%s", given, *dom0_args ? " " : "", dom0_args);
+
+    if ((size_t)len >= size)
+        printk_warn("dom0's command line: longer than %zu bytes, cut short\n", size - 1);
 }
 
 const char *cmdline_saved(void)

@@ -81,6 +81,9 @@ void cmdline_parse(const char *line, bool skip_image_name);
 /* The words after "--", to be added to dom0's own command line; "" if there are none. */
 const char *cmdline_dom0_args(void);
 
+/* dom0's command line: its module's, @given, and those words. Warns if @size bytes are too few. */
+void cmdline_for_dom0(char *dst, size_t size, const char *given);
+
 /* The line as it was given, without the image's name and Debian's "placeholder" for it: for
  * XENVER_commandline. */
 const char *cmdline_saved(void);

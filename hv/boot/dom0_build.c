@@ -12,7 +12,6 @@
 #include <cpu/smp.h>
 #include <cpu/softirq.h>
 #include <domain/domain.h>
-#include <lib/printf.h>
 #include <lib/string.h>
 #include <mm/page.h>
 #include <mm/page_alloc.h>
@@ -162,8 +161,7 @@ static void __init write_start_info(const struct domain *d, const struct dom0_la
     }
     si->console.dom0.info_off = sizeof(*si);
     si->console.dom0.info_size = screen_describe((struct dom0_vga_console_info *)(si + 1));
-    snprintf((char *)si->cmd_line, sizeof(si->cmd_line), "%s%s%s", cmdline, *cmdline_dom0_args() ? " " : "",
-             cmdline_dom0_args());
+    cmdline_for_dom0((char *)si->cmd_line, sizeof(si->cmd_line), cmdline);
 }
 
 static void __init load_image(const struct dom0_layout *l, const struct kernel_image *k)

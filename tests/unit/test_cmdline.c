@@ -215,6 +215,25 @@ static void test_too_long(void **state)
     free(line);
 }
 
+static void test_for_dom0(void **state)
+{
+    char line[16];
+
+    (void)state;
+    reset(NULL);
+    cmdline_parse("x --", true);
+    cmdline_for_dom0(line, sizeof(line), "root=/dev/x ro9");
+    assert_string_equal(line, "root=/dev/x ro9");
+    cmdline_parse("x -- quiet", true);
+    cmdline_for_dom0(line, sizeof(line), "root=/dev");
+    assert_string_equal(line, "root=/dev quiet");
+    assert_int_equal(message_lines(), 0);
+    cmdline_for_dom0(line, sizeof(line), "root=/dev/");
+    assert_string_equal(line, "root=/dev/ quie");
+    assert_int_equal(message_lines(), 1);
+    assert_non_null(strstr(messages, "longer than 15 bytes, cut short"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +242,7 @@ int main(void)
         cmocka_unit_test(test_image_name),  cmocka_unit_test(test_dom0_args),
         cmocka_unit_test(test_essential),   cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_placeholder), cmocka_unit_test(test_ignored),
+        cmocka_unit_test(test_for_dom0),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
