@@ -94,7 +94,7 @@ static void audit_upper_entry(struct audit *a, const struct page_info *table, un
     const struct page_info *page;
     unsigned int target_level;
 
-    if (!mfn_valid(pte_mfn(e)) || e != guest_pte(e, level) || (e & PTE_PSE)) {
+    if (!mfn_valid(pte_mfn(e)) || e != guest_pte(e, level) || (e & TABLE_ENTRY_REFUSED)) {
         differ(a, "table %#lx entry %u: %#lx is no table entry", mfn_x(page_to_mfn(table)), i, e);
         return;
     }

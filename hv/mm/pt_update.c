@@ -197,7 +197,7 @@ static int upper_flags_check(pte_t new, const struct page_info *table, unsigned 
 {
     const struct page_info *target = mfn_to_page(pte_mfn(new));
 
-    if (new &(PTE_PSE | PTE_G))
+    if (new &TABLE_ENTRY_REFUSED)
         return -EINVAL;
     return (new &PTE_RW) && pgt_level(READ_ONCE(target->type_info)) == pgt_level(READ_ONCE(table->type_info))
                ? -EINVAL

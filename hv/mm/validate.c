@@ -160,7 +160,7 @@ int table_entry_get(pte_t e, struct page_info *table, const struct domain *d, un
     struct page_info *target;
     int rc;
 
-    if ((e & (PTE_PSE | PTE_G)) || !mfn_valid(pte_mfn(e)))
+    if ((e & TABLE_ENTRY_REFUSED) || !mfn_valid(pte_mfn(e)))
         return -EINVAL;
     target = mfn_to_page(pte_mfn(e));
     if (target == table) /* holds no reference: it ends with the table itself */

@@ -48,6 +48,13 @@ static inline bool is_vmm_slot(unsigned int l4_index)
 #define PTE_CACHE (PTE_PWT | PTE_PCD | PTE_PAT)
 
 /*
+ * What a present entry of level 2-4 must not have. PWT and PCD would have the
+ * CPU read the table below past the cache to which the VMM writes it, and find
+ * what was replaced there.
+ */
+#define TABLE_ENTRY_REFUSED (PTE_PSE | PTE_G | PTE_PWT | PTE_PCD)
+
+/*
  * Whether a non-present entry (not 0) of a table of d is harmless: 0 or -EINVAL.
  * As Xen does it, the domain that owns the hardware is trusted in this.
  */

@@ -119,6 +119,10 @@ static void test_upper_updates(void **state)
     assert_int_equal(update(space.l2, 1, pte(l1, RO | PTE_NX)), 0);
     assert_int_equal(update(space.l2, 1, pte(l1, RW | PTE_PSE)), -EINVAL);
     assert_int_equal(update(space.l2, 1, pte(l1, RW | PTE_G)), -EINVAL);
+    /* The CPU would read the table below past its cache, where the VMM writes. */
+    assert_int_equal(update(space.l2, 1, pte(l1, RW | PTE_PCD)), -EINVAL);
+    assert_int_equal(update(space.l2, 2, pte(page_of(d0), RW | PTE_PWT)), -EINVAL);
+    assert_int_equal(update(space.l3, 5, pte(space.l3, RO | PTE_PCD)), -EINVAL);
     assert_int_equal(update(space.l2, 1, pte(space.l3, RW)), -EINVAL);
     assert_int_equal(update(space.l2, 1, pte_make(_mfn(DEVICE_FRAME), RW)), -EINVAL);
     assert_int_equal(update(space.l2, 1, pte(page_of(d1), RW)), -EINVAL);

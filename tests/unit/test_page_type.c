@@ -102,6 +102,8 @@ static void test_refused_tables_leave_nothing(void **state)
     assert_int_equal(ext(MMUEXT_PIN_L4_TABLE, space.l4), -EINVAL);
     entries(space.l2)[511] = pte(space.l1, RW | PTE_PSE);
     assert_int_equal(ext(MMUEXT_PIN_L4_TABLE, space.l4), -EINVAL);
+    entries(space.l2)[511] = pte(space.l1, RW | PTE_PCD | PTE_PWT);
+    assert_int_equal(ext(MMUEXT_PIN_L4_TABLE, space.l4), -EINVAL);
     entries(space.l2)[511] = pte(space.l3, RW);
     assert_int_equal(ext(MMUEXT_PIN_L4_TABLE, space.l4), -EINVAL);
     assert_int_equal(ext(MMUEXT_TLB_FLUSH_LOCAL, NULL), 0);
