@@ -2,24 +2,15 @@
  * mapped. */
 #include <base/errno.h>
 #include <control/hypercall.h>
+#include <cpu/cache.h>
 #include <domain/domain.h>
 #include <grant/batch.h>
 #include <grant/table.h>
 #include <mm/guest_access.h>
 #include <mm/page_type.h>
 
-#define CACHE_LINE 64 /* bytes; what CLFLUSH works on, on every CPU with long mode */
 /* Handles looked at before the search is continued later. */
 #define SEARCH_STEP 4096
-
-static void flush_lines(const char *from, uint32_t length)
-{
-    const char *end = from + length;
-
-    for (from -= (uint64_t)from % CACHE_LINE; from < end; from += CACHE_LINE)
-        __asm__ __volatile__("clflush %0" ::"m"(*from) : "memory");
-    smp_mb(); /* orders CLFLUSH */
-}
 
 /*
  * Whether a handle of current's domain maps the frame. The search goes on where
@@ -72,7 +63,7 @@ static int flush_one(const struct gnttab_cache_flush *op, uint32_t *next)
     if (op->op == GNTTAB_CACHE_INVAL)
         rc = -EOPNOTSUPP;
     else
-        flush_lines((const char *)page_to_virt(page) + op->offset, op->length);
+        flush_cache_lines((const char *)page_to_virt(page) + op->offset, op->length);
     put_page(page);
     return rc;
 }

@@ -39,6 +39,7 @@ _Static_assert(sizeof(struct page_info) == 32, "page_info is one half cache line
 #define PGC_EXTRA       (1UL << 58) /* not counted in the owner's memory limit */
 #define PGC_VMM_HELD    (1UL << 50) /* VMM-shared, and the VMM has its references to it still */
 #define PGC_FOREIGN     (1UL << 51) /* another domain than the owner has mapped it since it was allocated */
+#define PGC_UNCACHED    (1UL << 49) /* was mapped other than write-back since: caches and memory may differ */
 #define PGC_ORDER_SHIFT 52          /* while free: order of the buddy block it heads */
 #define PGC_ORDER_MASK  (0x3fUL << PGC_ORDER_SHIFT)
 

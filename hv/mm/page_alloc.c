@@ -1,6 +1,7 @@
 #include <base/bug.h>
 #include <base/errno.h>
 #include <base/spinlock.h>
+#include <cpu/cache.h>
 #include <domain/domain.h>
 #include <lib/string.h>
 #include <mm/page.h>
@@ -307,6 +308,9 @@ static bool unlist_frames(struct domain *d, struct page_info *page, uint64_t fra
 
 void disown_frame(struct domain *d, struct page_info *page)
 {
+    /* Who gets it next relies on its contents; other frames are scrubbed, which writes all lines. */
+    if (unlikely(page->count_info & PGC_UNCACHED))
+        flush_cache_lines(page_to_virt(page), PAGE_SIZE);
     if (unlist_frames(d, page, 1))
         domain_put(d);
     page->owner = DOMID_INVALID;

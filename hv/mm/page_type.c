@@ -29,6 +29,7 @@
 #include <base/atomic.h>
 #include <base/bug.h>
 #include <base/errno.h>
+#include <cpu/cache.h>
 #include <domain/domain.h>
 #include <mm/page_ref.h>
 #include <mm/page_type.h>
@@ -115,6 +116,16 @@ static void flush_stale_entries(const struct page_info *page, struct domain *d)
         flush_tlb_mask(&mask);
 }
 
+/*
+ * What is checked must be what the CPU reads later: of a frame that was written past the cache the lines
+ * there may be older than memory, and may be dropped any time. No TLB maps it writable any more.
+ */
+static void flush_stale_lines(const struct page_info *page)
+{
+    if (unlikely(page->count_info & PGC_UNCACHED))
+        flush_cache_lines(page_to_virt(page), PAGE_SIZE);
+}
+
 /* Busy -> partial, with this count. */
 static void leave_partial(struct page_info *page, uint64_t type, uint64_t count, uint64_t flags)
 {
@@ -171,8 +182,11 @@ static noinline int first_reference(struct page_info *page, uint64_t type, uint6
     struct domain *d = owner_of(page);
 
     if (!(from & PGT_PARTIAL)) {
-        if ((from & PGT_TYPE_MASK) != type && (from & PGT_TYPE_MASK) != PGT_NONE)
+        if ((from & PGT_TYPE_MASK) != type && (from & PGT_TYPE_MASK) != PGT_NONE) {
             flush_stale_entries(page, d);
+            if (!unchecked_type(type))
+                flush_stale_lines(page);
+        }
         page->nr_validated = 0;
         page->linear_count = 0;
     }

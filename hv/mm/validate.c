@@ -55,7 +55,8 @@ static int writable_ref(struct page_info *page)
 
 /*
  * The VMM's own view of RAM is write-back. Only a domain that drives devices
- * may have another one of its own frames; it alone has to keep its views apart.
+ * may have another one of its own frames. It has to keep its views apart itself,
+ * but where the VMM relies on the contents: PGC_UNCACHED.
  */
 static bool cacheability_ok(pte_t e, const struct domain *d)
 {
@@ -76,6 +77,8 @@ int l1e_get(pte_t e, struct domain *d, domid_t fd)
         return -EBUSY;
     if (unlikely(fd != d->id) && !(page->count_info & PGC_FOREIGN))
         atomic_or(&page->count_info, PGC_FOREIGN);
+    if (unlikely(e & PTE_CACHE) && !(page->count_info & PGC_UNCACHED))
+        atomic_or(&page->count_info, PGC_UNCACHED);
     if ((e & PTE_RW) && unlikely(writable_ref(page))) {
         page_put(page);
         return -EBUSY;

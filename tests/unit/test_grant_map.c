@@ -1,5 +1,5 @@
 /* unit: hv/grant/table.c hv/grant/pin.c hv/grant/maptrack.c hv/grant/map.c hv/grant/copy.c
- * hv/grant/grant_op.c hv/grant/transfer.c hv/grant/cache.c tests/unit/stubs/machine.c
+ * hv/grant/grant_op.c hv/grant/transfer.c hv/grant/cache.c hv/cpu/cache.c tests/unit/stubs/machine.c
  * tests/unit/fixtures/domains.c tests/unit/fixtures/grant.c */
 #include <stdlib.h>
 

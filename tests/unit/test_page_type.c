@@ -142,6 +142,44 @@ static void test_stale_tlb_before_new_type(void **state)
     check();
 }
 
+static struct page_info *uncached;
+static unsigned int cache_flushes;
+
+/* The guest wrote to memory past the cache, which had other contents. */
+static void show_memory(void *start, size_t length)
+{
+    assert_ptr_equal(start, entries(uncached));
+    assert_int_equal(length, PAGE_SIZE);
+    assert_false(machine_tlb_maps(page_to_mfn(uncached), true));
+    entries(uncached)[511] = pte(space.l2, RW);
+    cache_flushes++;
+}
+
+/* What is checked is what the CPU will read when the lines have left the caches. */
+static void test_memory_past_cache_is_checked(void **state)
+{
+    run_on_space();
+    uncached = page_of(d0);
+    cache_flushes = 0;
+    machine_cache_flushed = show_memory;
+    assert_int_equal(update(space.l1, 0, pte(uncached, RO | PTE_PAT)), 0);
+    assert_int_equal(update(space.l1, 0, pte(uncached, RW | PTE_PAT)), 0);
+    assert_true(machine_touch(SPACE_VA, true));
+    assert_int_equal(update(space.l1, 0, pte(uncached, RW)), 0);
+    assert_int_equal(cache_flushes, 0);
+    assert_int_equal(update(space.l1, 0, 0), 0);
+    assert_int_equal(ext(MMUEXT_PIN_L1_TABLE, uncached), -EBUSY);
+    assert_int_equal(cache_flushes, 1);
+    check();
+    /* Also by who gets it with its contents. */
+    assert_ptr_equal(page_steal(page_to_mfn(uncached), d0), uncached);
+    disown_frame(d0, uncached);
+    assert_int_equal(cache_flushes, 2);
+    free_frames(uncached, 0);
+    assert_int_equal(ext(MMUEXT_PIN_L1_TABLE, page_of(d0)), 0);
+    assert_int_equal(cache_flushes, 2);
+}
+
 static void test_no_needless_flush(void **state)
 {
     struct page_info *page;
@@ -421,6 +459,7 @@ int main(void)
         TEST(test_refused_tables_leave_nothing),
         TEST(test_vmm_slots),
         TEST(test_stale_tlb_before_new_type),
+        TEST(test_memory_past_cache_is_checked),
         TEST(test_no_needless_flush),
         TEST(test_freed_frame_leaves_tlbs),
         TEST(test_preemption),

@@ -125,6 +125,10 @@ void flush_tlb_mask(const cpumask_t *mask)
 {
 }
 
+void flush_cache_lines(const void *start, size_t length)
+{
+}
+
 void retire_frame(struct page_info *page)
 {
     panic("the owner's reference went");

@@ -35,6 +35,7 @@ struct cpu_features host_cpu = {.phys_bits = 40};
 struct domain *machine_domain[MACHINE_DOMS];
 unsigned int machine_preempt_every, machine_flushes, machine_messages;
 const char *machine_descriptor_bad;
+void (*machine_cache_flushed)(void *start, size_t length);
 DEFINE_PER_CPU(uint32_t, softirq_pending);
 
 static char *memory;
@@ -179,6 +180,12 @@ void flush_tlb_mask(const cpumask_t *mask)
     for (unsigned int cpu = 0; cpu < MACHINE_CPUS; cpu++)
         if (cpumask_test(mask, cpu))
             flush_cpu(cpu);
+}
+
+void flush_cache_lines(const void *start, size_t length)
+{
+    if (machine_cache_flushed)
+        machine_cache_flushed((void *)start, length);
 }
 
 static void flush_one(unsigned int cpu, uint64_t va)
@@ -437,6 +444,7 @@ void machine_reset(void)
     machine_softirqs();
     machine_preempt_every = 0;
     machine_descriptor_bad = NULL;
+    machine_cache_flushed = NULL;
     memset(memory, 0xa5, MACHINE_FRAMES * PAGE_SIZE);
     memset(cpu_infos, 0, sizeof(cpu_infos));
     for (domid_t id = 0; id < MACHINE_DOMS; id++)

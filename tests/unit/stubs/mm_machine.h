@@ -41,8 +41,10 @@ void machine_softirqs(void);
 /* Some TLB may still write to the frame (or reach it at all). */
 bool machine_tlb_maps(mfn_t mfn, bool writable);
 
-extern unsigned int machine_flushes;       /* of whole TLBs, so far */
-extern unsigned int machine_messages;      /* printk()s so far */
+extern unsigned int machine_flushes;  /* of whole TLBs, so far */
+extern unsigned int machine_messages; /* printk()s so far */
+/* Not NULL: what else happens to memory where it leaves the caches; the machine itself has none. */
+extern void (*machine_cache_flushed)(void *start, size_t length);
 extern const char *machine_descriptor_bad; /* not NULL: descriptor pages are refused */
 
 #endif
