@@ -33,8 +33,15 @@ struct exchange {
 
 static void return_frames(const struct exchange *x, uint64_t n)
 {
-    while (n-- > 0)
-        page_unsteal(mfn_to_page(_mfn(x->in[n])));
+    while (n-- > 0) {
+        struct page_info *page = mfn_to_page(_mfn(x->in[n]));
+
+        page_unsteal(page);
+        /* A dying domain's frames are released once: either that sees this one, or we see that it is dying.
+         */
+        if (unlikely(READ_ONCE(x->d->dying) != DOMAIN_ALIVE))
+            (void)page_release_allocation(page);
+    }
 }
 
 static int steal_chunk(const struct exchange *x, uint64_t chunk)

@@ -449,5 +449,5 @@ struct page_info *page_steal(mfn_t mfn, const struct domain *d)
 
 void page_unsteal(struct page_info *page)
 {
-    store_release(&page->count_info, page->count_info | PGC_ALLOCATED | 1);
+    atomic_or(&page->count_info, PGC_ALLOCATED | 1);
 }

@@ -18,7 +18,7 @@
  * get, and gives it back; d1 gets it then.
  */
 static struct page_info *guessed, *stray;
-static bool at_m2p, at_retire;
+static bool at_m2p, at_retire, dies_at_m2p;
 
 uint64_t *__real_m2p_entry(mfn_t mfn);
 uint64_t *__wrap_m2p_entry(mfn_t mfn);
@@ -38,8 +38,20 @@ static void give_back(void)
     assert_ptr_equal(stray, guessed);
 }
 
+/* What the control tools do meanwhile, on another CPU. */
+static void kill_d1(void)
+{
+    d1->dying = DOMAIN_DYING;
+    while (domain_relinquish_memory(d1) == -ERESTART)
+        ;
+}
+
 uint64_t *__wrap_m2p_entry(mfn_t mfn)
 {
+    if (dies_at_m2p) {
+        dies_at_m2p = false;
+        kill_d1();
+    }
     if (at_m2p) {
         at_m2p = false;
         give_back();
@@ -168,6 +180,25 @@ static void test_exchange_fault(void **state)
     check();
 }
 
+/* What is taken from a domain, and returned after it has lost its memory, does not stay its own. */
+static void test_exchange_for_dying(void **state)
+{
+    struct xen_memory_exchange x = {.in = {.nr_extents = 4, .domid = 1},
+                                    .out = {.nr_extents = 1, .extent_order = 2, .domid = 1}};
+    uint64_t in[4], out[1] = {100};
+
+    for (unsigned int i = 0; i < 4; i++)
+        in[i] = mfn_of(page_of(d1));
+    x.in.extent_start.p = in;
+    x.out.extent_start.p = out;
+    dies_at_m2p = true;
+    assert_int_equal(machine_hypercall(hc_memory_op, XENMEM_exchange, (uint64_t)&x, 0, 0, 1000), -EINVAL);
+    assert_false(dies_at_m2p);
+    machine_softirqs();
+    assert_int_equal(d1->mm.tot_pages, 0);
+    check();
+}
+
 static long reserve(unsigned int op, uint64_t *list, uint64_t nr, unsigned int order, unsigned int bits)
 {
     struct xen_memory_reservation r = {
@@ -260,6 +291,7 @@ int main(void)
         TEST(test_exchanged_frame_given_back),
         TEST(test_given_back_uncounted),
         TEST(test_exchange_fault),
+        TEST(test_exchange_for_dying),
         TEST(test_reservation),
         TEST(test_decrease_of_pinned_tables),
         TEST(test_populated_frame_given_back),
