@@ -169,6 +169,12 @@ static int validate_busy(struct page_info *page, struct domain *d, uint64_t type
         BUG();
     } else if (rc == -ERESTART) {
         leave_partial(page, type, 1, PGT_PARTIAL_OWNED);
+        smp_mb();
+        /* As for a pin: either the domain's end sees what is left here, or we see that it is dying. */
+        if (unlikely(READ_ONCE(d->dying) != DOMAIN_ALIVE) && page_inherit_partial(page)) {
+            release_page_and_type_later(page);
+            rc = -EINVAL; /* who went on would find it released again and again */
+        }
     } else {
         leave_partial(page, type, 1, 0);
         release_page_and_type_later(page);

@@ -267,6 +267,32 @@ static void test_preempted_refusal(void **state)
 }
 
 /* Somebody takes a table as valid while its release is half done. */
+/* A pin that the control tools began comes too late: nothing would release what it left to be taken up. */
+static void test_preempted_for_dying(void **state)
+{
+    struct mmuext_op op = {.cmd = MMUEXT_PIN_L4_TABLE};
+
+    make_space(d1);
+    assert_true(get_page(space.l4, d1)); /* as mappings by dom0 keep them */
+    assert_true(get_page(space.l3, d1));
+    assert_true(get_page(space.l2, d1));
+    d1->dying = DOMAIN_DYING;
+    while (domain_relinquish_memory(d1) == -ERESTART)
+        ;
+    entries(space.l3)[1] = pte(space.l2, RW);
+    entries(space.l2)[0] = 0;
+    op.arg1.mfn = mfn_of(space.l4);
+    machine_preempt_every = 1;
+    (void)machine_hypercall(hc_mmuext_op, (uint64_t)&op, 1, 0, 1, 1);
+    put_page(space.l4);
+    put_page(space.l3);
+    put_page(space.l2);
+    assert_int_equal(ext(MMUEXT_TLB_FLUSH_LOCAL, NULL), 0);
+    machine_softirqs();
+    assert_int_equal(d1->mm.tot_pages, 0);
+    check();
+}
+
 static void test_release_taken_over(void **state)
 {
     struct mmuext_op op = {.cmd = MMUEXT_UNPIN_TABLE};
@@ -464,6 +490,7 @@ int main(void)
         TEST(test_freed_frame_leaves_tlbs),
         TEST(test_preemption),
         TEST(test_preempted_refusal),
+        TEST(test_preempted_for_dying),
         TEST(test_release_taken_over),
         TEST(test_release_of_tree_taken_over),
         TEST(test_refused_linear_entry),
