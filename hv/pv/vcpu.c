@@ -179,6 +179,8 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
         return -EINVAL;
     if (v->is_initialised)
         rc = tables_are(v, c) ? 0 : -EOPNOTSUPP;
+    else if (v->pv.kernel_table || v->pv.user_table)
+        rc = -EINVAL; /* its reset has yet to drop these */
     else
         rc = set_tables(v, c);
     if (rc)

@@ -93,9 +93,31 @@ static void test_context_of_dead(void **state)
     check();
 }
 
+/* Another vCPU initialises it while the tools reset it, which is preempted while it drops the tables. */
+static void test_context_during_reset(void **state)
+{
+    const struct page_info *table;
+    int rc;
+
+    run_on_space();
+    make_space(d0);
+    while ((rc = set_context(space.l4, false)) == -ERESTART)
+        ;
+    assert_int_equal(rc, 0);
+    table = d0->vcpu[1]->pv.kernel_table;
+    d0->vcpu[1]->is_initialised = false; /* the first step of vcpu_reset() */
+    make_space(d0);
+    while ((rc = set_context(space.l4, false)) == -ERESTART)
+        ;
+    assert_int_equal(rc, -EINVAL);
+    assert_ptr_equal(d0->vcpu[1]->pv.kernel_table, table);
+    check();
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_refused_contexts), TEST(test_context_of_dead)};
+    const struct CMUnitTest tests[] = {TEST(test_refused_contexts), TEST(test_context_of_dead),
+                                       TEST(test_context_during_reset)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
