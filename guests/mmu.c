@@ -285,6 +285,12 @@ static void test_entries(unsigned long base, uint64_t *l3, uint64_t *l2, uint64_
                  mmu_update_one(virt_to_machine(l2 + 2), pte_make(1ul << 26, PTE_TABLE)));
     result_errno("l2 entry bit 8",
                  mmu_update_one(virt_to_machine(l2 + 2), pte_make(virt_to_mfn(l1), PTE_TABLE | PTE_G)));
+    result_errno("l2 entry write-through",
+                 mmu_update_one(virt_to_machine(l2 + 2), pte_make(virt_to_mfn(l1), PTE_TABLE | PTE_PWT)));
+    result_errno("l2 entry uncached",
+                 mmu_update_one(virt_to_machine(l2 + 2), pte_make(virt_to_mfn(l1), PTE_TABLE | PTE_PCD)));
+    result_errno("l3 entry uncached",
+                 mmu_update_one(virt_to_machine(l3 + 2), pte_make(virt_to_mfn(l2), PTE_TABLE | PTE_PCD)));
     result_errno("l2 entry without U",
                  mmu_update_one(virt_to_machine(l2 + 3), pte_make(virt_to_mfn(l1), PTE_P | PTE_RW)));
     result("l2 entry stored", "%lx", l2[3] & 0xfff & ~PTE_US);

@@ -43,17 +43,9 @@ static __init bool checksum_ok(const uint8_t *p, uint32_t len)
     return !sum;
 }
 
-__init bool acpi_address_ok(uint64_t address, uint64_t len)
-{
-    unsigned int bits = host_cpu.phys_bits ? host_cpu.phys_bits : 36;
-    uint64_t limit = 1ull << bits;
-
-    return address && len && address < limit && len <= limit - address;
-}
-
 static __init const uint8_t *map(uint64_t address, uint32_t len)
 {
-    return acpi_address_ok(address, len) ? map_firmware(_paddr(address), len) : NULL;
+    return address && phys_range_ok(address, len) ? map_firmware(_paddr(address), len) : NULL;
 }
 
 /* A signature as text: what is not printable could be anything. */

@@ -2,6 +2,7 @@
 #include <acpi/parse.h>
 #include <base/compiler.h>
 #include <console/printk.h>
+#include <cpu/features.h>
 
 /* IA-PC HPET specification 1.0a, 3.2.4 */
 #define HPET_ID       36
@@ -25,7 +26,7 @@ __init void acpi_parse_hpet(const uint8_t *table, uint32_t len, struct acpi_hpet
         return;
     }
     address = acpi_get64(table + HPET_ADDRESS + 4);
-    if (table[HPET_ADDRESS] != ACPI_SPACE_MEMORY || !acpi_address_ok(address, HPET_SIZE)) {
+    if (table[HPET_ADDRESS] != ACPI_SPACE_MEMORY || !address || !phys_range_ok(address, HPET_SIZE)) {
         printk_warn("ACPI: HPET: registers in space %u at %#llx, ignored\n", table[HPET_ADDRESS],
                     (unsigned long long)address);
         return;
@@ -44,8 +45,8 @@ __init void acpi_parse_mcfg(const uint8_t *table, uint32_t len, struct acpi_mcfg
         struct acpi_mcfg_entry entry = {
             .address = acpi_get64(e), .segment = acpi_get16(e + 8), .start_bus = e[10], .end_bus = e[11]};
 
-        if (entry.end_bus < entry.start_bus ||
-            !acpi_address_ok(entry.address, (entry.end_bus + 1ull) << BUS_SHIFT)) {
+        if (!entry.address || entry.end_bus < entry.start_bus ||
+            !phys_range_ok(entry.address, (entry.end_bus + 1ull) << BUS_SHIFT)) {
             printk_warn("ACPI: MCFG: segment %u, buses %u to %u at %#llx: ignored\n", entry.segment,
                         entry.start_bus, entry.end_bus, (unsigned long long)entry.address);
             continue;

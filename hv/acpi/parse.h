@@ -25,10 +25,6 @@ static inline uint64_t acpi_get64(const uint8_t *p)
     return acpi_get32(p) | (uint64_t)acpi_get32(p + 4) << 32;
 }
 
-/* Whether there can be something at [address, address + len): a mapping of what no physical address can be
- * would fault. */
-bool acpi_address_ok(uint64_t address, uint64_t len);
-
 void acpi_parse_madt(const uint8_t *table, uint32_t len, struct acpi_madt_info *info);
 void acpi_parse_fadt(const uint8_t *table, uint32_t len, struct acpi_fadt_info *info);
 void acpi_parse_hpet(const uint8_t *table, uint32_t len, struct acpi_hpet_info *info);

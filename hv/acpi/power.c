@@ -33,8 +33,7 @@ static void wait_microseconds(uint32_t us)
 
 static volatile uint8_t *map_register(const struct acpi_register *reg, size_t len)
 {
-    /* Beyond the physical address space a mapping would fault. */
-    if (reg->space != ACPI_SPACE_MEMORY || !reg->address || (reg->address + len - 1) >> host_cpu.phys_bits)
+    if (reg->space != ACPI_SPACE_MEMORY || !reg->address || !phys_range_ok(reg->address, len))
         return NULL;
     return (volatile uint8_t *)ioremap(_paddr(reg->address), len);
 }

@@ -8,11 +8,6 @@
 #define BOOT_ALIGN (4UL << 20)   /* the mapping ends at a multiple of this ... */
 #define BOOT_SLACK (512UL << 10) /* ... at least this far behind the last thing in it */
 
-static uint64_t __init page_up(uint64_t x)
-{
-    return ROUND_UP(x, PAGE_SIZE);
-}
-
 /*
  * The number of page tables depends on where the mapping ends, and that on their number. Sizes are right even
  * where addresses have wrapped by now; the mapping's end must still be an address.
@@ -44,14 +39,14 @@ static void __init place_tables(struct dom0_layout *l)
 void __init dom0_choose_layout(struct dom0_layout *l, const struct kernel_image *k,
                                const struct boot_module *initrd, uint64_t nr_pages)
 {
-    uint64_t va = page_up(k->virt_end), pfn;
+    uint64_t va = ROUND_UP(k->virt_end, PAGE_SIZE), pfn;
 
     l->nr_pages = nr_pages;
     l->virt_base = k->virt_base;
     l->image_start = k->virt_start;
     l->image_end = k->virt_end;
     l->initrd_bytes = initrd ? initrd->end - initrd->start : 0;
-    l->initrd_pages = page_up(l->initrd_bytes) / PAGE_SIZE;
+    l->initrd_pages = DIV_ROUND_UP(l->initrd_bytes, PAGE_SIZE);
     l->initrd_mapped = !k->mod_start_pfn;
     l->p2m_pages = DIV_ROUND_UP(nr_pages * sizeof(uint64_t), PAGE_SIZE);
     l->p2m_mapped = !k->has_init_p2m;

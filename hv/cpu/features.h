@@ -28,6 +28,17 @@ struct cpu_features {
 
 extern struct cpu_features host_cpu;
 
+/*
+ * Whether [start, start + len) lies in the CPU's physical address space. A mapping of what does not would
+ * fault for reserved bits of its entry (SDM vol 3, 4.5.4).
+ */
+static inline bool phys_range_ok(uint64_t start, uint64_t len)
+{
+    uint64_t limit = 1UL << host_cpu.phys_bits;
+
+    return len && start < limit && len <= limit - start;
+}
+
 static inline bool cpu_feature(enum cpu_feature f)
 {
     return host_cpu.words[f / 32] >> (f % 32) & 1;

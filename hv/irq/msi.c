@@ -252,8 +252,7 @@ uint32_t msi_capacity(struct pci_address address)
 /* Device memory all through, and not the VMM's own: the address may be dom0's word only. */
 static bool table_address_ok(uint64_t start, uint32_t size)
 {
-    /* Beyond the physical address space a mapping would fault. */
-    if (start == 0 || start >> host_cpu.phys_bits || (start + size - 1) >> host_cpu.phys_bits)
+    if (start == 0 || !phys_range_ok(start, size))
         return false;
     for (uint64_t a = start & PAGE_MASK; a < start + size; a += PAGE_SIZE)
         if (mfn_valid(paddr_to_mfn(_paddr(a))) || iomem_denied(paddr_to_mfn(_paddr(a))) ||
